@@ -172,9 +172,8 @@ def test_worked_example_of_a_deposit_noti_byte_for_byte() -> None:
     assert content_type == "application/x-www-form-urlencoded; charset=UTF-8"
 
     form = messages.read_form(body, content_type)
-    message = messages.find_noti(form)
-    assert message is messages.NOTI_VBANK_UNLIMITED
-    noti = messages.open_noti(message, form, KEYS)
+    assert messages.find_noti(form) is messages.NOTI_VBANK_UNLIMITED
+    noti = messages.open_noti(messages.NOTI_VBANK_UNLIMITED, form, KEYS)
     assert noti.sealed
     assert {k: v for k, v in noti.values.items() if k in values} == values
 
@@ -196,7 +195,5 @@ def test_worked_example_of_the_card_window_byte_for_byte() -> None:
     }
     form = messages.build_form(messages.CARD_WINDOW, values, KEYS)
     assert urllib.parse.urlencode({"type": "popup", **form}) == EXAMPLES["card_window"]
-    opened = messages.open_request(
-        messages.CARD_WINDOW, messages.read_form(EXAMPLES["card_window"].encode()), KEYS
-    )
+    opened = messages.open_request(messages.CARD_WINDOW, messages.read_form(EXAMPLES["card_window"].encode()), KEYS)
     assert {k: v for k, v in opened.items() if k in values} == values

@@ -22,7 +22,9 @@ def text_for(field: Field) -> st.SearchStrategy[str]:
     if field.kind == "N":
         return st.text(string.digits, min_size=1, max_size=min(field.max, 20))
     letters = "가나힣" if "H" in field.kind else ""
-    return st.text(letters + string.ascii_letters + string.digits + "-_./@", min_size=1, max_size=max(1, min(field.max // 3, 20)))
+    return st.text(
+        letters + string.ascii_letters + string.digits + "-_./@", min_size=1, max_size=max(1, min(field.max // 3, 20))
+    )
 
 
 @st.composite
@@ -197,7 +199,7 @@ def test_a_field_the_message_does_not_have_is_our_mistake() -> None:
 @pytest.mark.parametrize("message", JSON_MESSAGES, ids=lambda m: m.name)
 def test_how_an_answer_is_sealed_is_told(message: Message) -> None:
     asked = {f.name: "1" for f in message.request}
-    asked |= message.constants | {"pktHash": "ab" * 32}
+    asked |= dict(message.constants) | {"pktHash": "ab" * 32}
     paid = {"outStatCd": "0021", "outRsltCd": "0000", "outRsltMsg": "정상"}
     names = {f.name for f in message.answer if f.place == "data" and f.name != "pktHash"}
     body = messages.build_answer(message, asked, paid | dict.fromkeys(names, "1"), KEYS)
@@ -270,9 +272,8 @@ def test_messages_on_one_path_are_told_apart() -> None:
 
 
 def test_undecided_fields_travel_either_way() -> None:
-    values = dict.fromkeys(
-        ("mchtId", "mchtTrdNo", "trdDt", "trdTm", "trdAmt", "bankCd", "prdtNm", "sellerNm", "escrAgrYn", "csrcIssReqYn"), "1"
-    ) | {"email": "a@b.kr"}
+    required = {f.name for f in messages.VBANK_ISSUE.request if f.required} - {"pktHash", *messages.VBANK_ISSUE.fixed}
+    values = dict.fromkeys(required, "1") | {"email": "a@b.kr"}
     issue = messages.VBANK_ISSUE
     sealed = messages.build_request(issue, values, KEYS)
     plain = messages.build_request(issue, values, KEYS, other={"email"})

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import unquote, unquote_to_bytes, urlencode
 
-from . import crypto
-from .crypto import Keys
+from naru.connectors.hecto import crypto
+from naru.connectors.hecto.crypto import Keys
 
 # --- what a declaration is made of ---------------------------------------------------------------
 
@@ -156,9 +156,9 @@ _WINDOW_SEAL = ("mchtId", "method", "mchtTrdNo", "trdDt", "trdTm", "trdAmt")
 _NOTI_SEAL = ("outStatCd", "trdDtm", "mchtId", "mchtTrdNo", "trdAmt")
 
 
-def _window(id: str, name: str, path: str, method: str, form: str, result: str, source: str) -> Message:
+def _window(number: str, name: str, path: str, method: str, form: str, result: str, source: str) -> Message:
     return Message(
-        id=id,
+        id=number,
         name=name,
         path=path,
         host=Host.WINDOW,
@@ -172,7 +172,7 @@ def _window(id: str, name: str, path: str, method: str, form: str, result: str, 
 
 
 def _api(
-    id: str,
+    number: str,
     name: str,
     path: str,
     kind: str,
@@ -185,7 +185,7 @@ def _api(
 ) -> Message:
     method, biz_type = kind.split()
     return Message(
-        id=id,
+        id=number,
         name=name,
         path=path,
         host=Host.API,
@@ -199,9 +199,9 @@ def _api(
     )
 
 
-def _noti(id: str, name: str, method: str, fields: str, source: str) -> Message:
+def _noti(number: str, name: str, method: str, fields: str, source: str) -> Message:
     return Message(
-        id=id,
+        id=number,
         name=name,
         path="",
         host=Host.MERCHANT,
@@ -428,7 +428,7 @@ VBANK_ISSUE = _api(
     "vbank_issue",
     "/spay/APIVBank.do",
     "VA A0",
-    f"""pktHash AN200!, bankCd AN3!, acntType N1, vAcntNo N16 aes, expireDate N14, prdtNm AHN128!,
+    """pktHash AN200!, bankCd AN3!, acntType N1, vAcntNo N16 aes, expireDate N14, prdtNm AHN128!,
     sellerNm AHN128!, ordNm AHN30, trdAmt N12! aes, dpstrNm AHN50, taxTypeCd A1, taxAmt N12 aes,
     vatAmt N12 aes, taxFreeAmt N12 aes, escrAgrYn A1!, escrPwd AN64 aes, rfdDpstrNm AHN50 aes,
     csrcIssReqYn A1!, cashRcptPrposDivCd N1, csrcRegNoDivCd N1, csrcRegNo N18 aes,
@@ -636,9 +636,9 @@ _CASH_RECEIPT = """ordNm AHN30, trDt AN14!, taxYn A1, amt N10!, vat N10!, svcAmt
     bizRegNo N10"""
 
 
-def _cash(id: str, name: str, fixed: dict[str, str], request: str, answer: str, source: str) -> Message:
+def _cash(number: str, name: str, fixed: dict[str, str], request: str, answer: str, source: str) -> Message:
     return Message(
-        id=id,
+        id=number,
         name=name,
         path=_CASH_PATH,
         host=Host.CASH,
@@ -932,9 +932,10 @@ def open_answer(message: Message, body: object, keys: Keys, asked_seal: str = ""
     values: dict[str, str] = {}
     unreadable: list[str] = []
     if message.transport is Transport.JSON:
-        if not isinstance(body, dict) or not _part(body, "params"):
+        found = _part(body, "params")
+        if not found:
             raise BadMessage(Flaw.MALFORMED, "params")
-        found: dict[str, object] = {**_part(body, "params"), **_part(body, "data")}
+        found |= _part(body, "data")
     else:
         found = _part({"form": body}, "form")
     for name, raw in found.items():
@@ -1099,9 +1100,7 @@ def _inward(spec: Field, value: str, keys: Keys | None, lenient: bool) -> str:
         raise BadMessage(Flaw.NOT_ENCRYPTED, spec.name) from None
 
 
-def _decrypt_into(
-    fields: Iterable[Field], values: dict[str, str], unreadable: list[str], keys: Keys
-) -> None:
+def _decrypt_into(fields: Iterable[Field], values: dict[str, str], unreadable: list[str], keys: Keys) -> None:
     for spec in fields:
         if spec.aes is not Aes.PLAIN and spec.name in values:
             try:
