@@ -33,12 +33,12 @@ check: lint ## format, lint, types, import rules, unit and contract tests: under
 
 lint: install-dev ## format, lint, types and import rules only
 	@$(bin)/ruff format --check --quiet . || { $(bin)/ruff format --check . | tail -20; echo "make fmt repairs this"; exit 1; }
-	@$(bin)/ruff check --quiet .
+	@$(bin)/ruff check --quiet --output-format concise .
 	@$(bin)/lint-imports --no-logo >.lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
 	@$(bin)/basedpyright --level error
 
 fmt: install-dev ## format the code and repair what ruff can repair
-	@$(bin)/ruff check --fix --quiet . ; $(bin)/ruff format .
+	@$(bin)/ruff check --fix --quiet --output-format concise . ; $(bin)/ruff format .
 
 bench: install-dev ## compare speed and size with the floor server (ARGS="--help" lists the options)
 	@$(bin)/python -m bench $(ARGS)

@@ -1,0 +1,110 @@
+"""Where the time of the two hot paths goes: python -m bench.profile [look-up|onetime]
+
+Looks at the running gateway from outside (py-spy) while the load generator keeps it busy, and prints which packages and
+which of our functions it was seen in. Time inside C (SQLite, OpenSSL, msgspec) counts for the function that called it.
+"""
+
+import argparse
+import re
+import subprocess
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+
+from bench import servers
+from bench.measure import Load, Target
+from bench.servers import ROOT
+
+FRAME = re.compile(r"^(?P<function>.+?) \((?P<file>[^)]+?)(?::(?P<line>\d+))?\)$")
+
+
+def room(file: str) -> str:
+    """naru.store, naru.api …; else the package a file belongs to."""
+    parts = Path(file).parts
+    if "naru" in parts:
+        inside = parts[parts.index("naru") :]
+        return ".".join(part.removesuffix(".py") for part in inside[:2])
+    for marker in ("site-packages", "python3.11", "python3.12", "python3.13"):
+        if marker in parts:
+            return parts[parts.index(marker) + 1].removesuffix(".py")
+    return parts[0].removesuffix(".py") if parts else "?"
+
+
+def read(folded: str) -> tuple[Counter[str], Counter[str], int]:
+    """Samples by room (self), samples by function of ours (inclusive), and their number; idle waiting is left out."""
+    by_room: Counter[str] = Counter()
+    by_function: Counter[str] = Counter()
+    total = 0
+    for line in folded.splitlines():
+        stack, _, count = line.rpartition(" ")
+        frames = [match for text in stack.split(";") if (match := FRAME.match(text))]
+        if not frames:
+            continue
+        seen = int(count)
+        total += seen
+        by_room[room(frames[-1]["file"])] += seen
+        ours = {
+            f"{room(frame['file'])}: {Path(frame['file']).name}:{frame['function']}"
+            for frame in frames
+            if room(frame["file"]).startswith("naru")
+        }
+        for name in ours:
+            by_function[name] += seen
+    return by_room, by_function, total
+
+
+def record(pid: int, seconds: int) -> str:
+    with tempfile.NamedTemporaryFile(suffix=".folded") as out:
+        subprocess.run(
+            [
+                ROOT / ".venv/bin/py-spy", "record", "--pid", str(pid), "--duration", str(seconds), "--rate", "250",
+                "--format", "raw", "--nonblocking", "--output", out.name,
+            ],
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+        return Path(out.name).read_text()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
+    parser.add_argument("paths", nargs="*", default=["look-up", "onetime"])
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--database-url")
+    parser.add_argument("--top", type=int, default=25)
+    parser.add_argument("--folded", type=Path, help="keep the stacks in this directory, for flame graphs")
+    given = parser.parse_args()
+    load = Load()
+    try:
+        with servers.naru(database_url=given.database_url) as server:
+            target = Target(server, load)
+            target.pay(200)
+            for path in given.paths:
+                job = {"look-up": target.look_up, "onetime": target.onetime}[path](
+                    given.connections, seconds=given.seconds + 2.0, warm_up=0.5
+                )
+                stacks: list[str] = []
+                watcher = threading.Timer(1.0, lambda kept=stacks: kept.append(record(server.pid, given.seconds)))
+                watcher.start()
+                sample = target.sample(job)
+                watcher.join()
+                by_room, by_function, total = read(stacks[0])
+                if given.folded:
+                    given.folded.mkdir(parents=True, exist_ok=True)
+                    (given.folded / f"{path}.folded").write_text(stacks[0])
+                print(f"\n{path}, {given.connections} connections: {sample.cpu_ms:.2f} ms of CPU per request", end="")
+                print(f", core {sample.server_busy:.0%} busy, {sample.errors} errors")
+                print("\n  self time by package")
+                for name, seen in by_room.most_common(20):
+                    print(f"  {seen / total:6.1%}  {name}")
+                print("\n  our functions, with all they call")
+                for name, seen in by_function.most_common(given.top):
+                    print(f"  {seen / total:6.1%}  {name}")
+    finally:
+        load.close()
+
+
+if __name__ == "__main__":
+    main()
