@@ -31,7 +31,6 @@ def test_every_direct_dependency_is_locked() -> None:
         "requirements-dev.lock": project["project"]["dependencies"] + project["dependency-groups"]["dev"],
         "requirements-install.lock": project["dependency-groups"]["install"],
         "requirements-postgres.lock": project["dependency-groups"]["postgres"],
-        "requirements-node.lock": project["dependency-groups"]["node"],
     }
     assert sorted(wanted) == [lock.name for lock in LOCKS]
     for name, requirements in wanted.items():
