@@ -13,10 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-PHONE_AGENT = (
-    "Mozilla/5.0 (Linux; Android 15; SM-S921N) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Mobile Safari/537.36"
-)
-PC_AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36"
+CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0"
+PHONE_AGENT = f"Mozilla/5.0 (Linux; Android 15; SM-S921N) {CHROME} Mobile Safari/537.36"
+PC_AGENT = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {CHROME} Safari/537.36"
 
 # Quiet and offline: nothing but the pages under test is fetched.
 ARGUMENTS = [
@@ -31,9 +30,15 @@ ARGUMENTS = [
 
 
 def chromium_path() -> str | None:
-    """The system's Chromium, or None for the one that Playwright downloaded."""
+    """The system's Chromium, or None for the one that Playwright downloaded (`scripts/test-tools` looks likewise)."""
     named = os.environ.get("NARU_TEST_CHROMIUM")
-    return named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if named:
+        return named
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if found := shutil.which(name):
+            return found
+    mac = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+    return str(mac) if mac.exists() else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
