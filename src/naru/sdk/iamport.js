@@ -54,7 +54,7 @@
   var slots = { CORE_SERVER: own.base, CHECKOUT_SERVER: own.base, VERSION: 'naru-1' };
 
   function ownAddress() {
-    var here = document.currentScript;
+    var here = /** @type {HTMLScriptElement | null} */ (document.currentScript);
     var path = /^(.*?)\/(?:v1\/iamport(?:\.esm)?|js\/iamport\.payment[^\/]*)\.js(?:[?#].*)?$/;
     var found = here && here.src ? path.exec(here.src) : null;
     for (var i = document.scripts.length; !found && i--;) { found = path.exec(document.scripts[i].src || ''); }
@@ -89,11 +89,11 @@
   function isNativeBridge() { return Boolean(window.ReactNativeWebView || window.flutter_inappwebview); }
 
   function randomId() {
-    var bytes = [], i, text = '';
+    var i, text = '', bytes = new Array(16);
     if (window.crypto && window.crypto.getRandomValues) {
-      bytes = window.crypto.getRandomValues(new Uint8Array(16));
+      bytes = Array.prototype.slice.call(window.crypto.getRandomValues(new Uint8Array(16)));
     } else {
-      for (i = 0; i < 16; i++) { bytes.push(Math.floor(Math.random() * 256)); }
+      for (i = 0; i < 16; i++) { bytes[i] = Math.floor(Math.random() * 256); }
     }
     for (i = 0; i < 16; i++) { text += ('0' + bytes[i].toString(16)).slice(-2); }
     return text;
@@ -110,13 +110,13 @@
   /* Asks with a script tag; `then` gets the answer, or null when none can be had. */
   function ask(path, params, then) {
     var url = core() + path, name = '__imp_' + randomId(), script = document.createElement('script');
-    var query = [], key, timer, over = false;
+    var pairs = [], query, key, timer, over = false;
     for (key in params) {
       if (params[key] !== null && params[key] !== undefined) {
-        query.push(encodeURIComponent(key) + '=' + encodeURIComponent(params[key]));
+        pairs.push(encodeURIComponent(key) + '=' + encodeURIComponent(params[key]));
       }
     }
-    query = query.length ? '?' + query.join('&') : '';
+    query = pairs.length ? '?' + pairs.join('&') : '';
 
     function end(answer) {
       if (over) { return; }
@@ -493,7 +493,7 @@
   }
 
   function request_pay(params, callback) {
-    var request, other;
+    var /** @type {any} */ request, other;
     if (!ready(params)) { return false; }
     try {
       params = copy(params);
@@ -574,7 +574,7 @@
     };
   }
 
-  window.IMP = {
+  var IMP = {
     slots: slots,
     init: init,
     agency: agency,
@@ -592,4 +592,5 @@
       channels = { state: 'none', list: null, waiting: [] };
     }
   };
+  window.IMP = IMP;
 })(window, document);
