@@ -5,6 +5,7 @@ database by a transaction body (see `naru.store.db`)::
 
     FIND = Statement(select(payments).where(payments.c.imp_uid == bindparam("imp_uid")))
 
+
     def find(imp_uid: str) -> Tx[Payment]:
         rows = yield FIND(imp_uid=imp_uid)
 
@@ -15,6 +16,7 @@ For `ON CONFLICT` use `insert` from here: PostgreSQL's form compiles for SQLite 
 
 from collections import namedtuple
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -23,10 +25,12 @@ from sqlalchemy import types
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg, insert
 from sqlalchemy.engine import Dialect
-from sqlalchemy.sql import Insert, Select
+from sqlalchemy.sql import Insert
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import BindParameter, ClauseElement
+from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.schema import Column, Table
+
+from naru.store.errors import Violation
 
 __all__ = ["Bound", "Row", "Statement", "Tx", "Value", "insert"]
 
@@ -64,11 +68,15 @@ T = TypeVar("T")
 class Bound:
     """A statement with its values, to be yielded by a transaction body."""
 
-    __slots__ = ("guards", "params", "statement")
+    __slots__ = ("guards", "params", "rows", "statement")
 
-    def __init__(self, statement: "Statement", params: Params | Sequence[Params], guards: bool = False) -> None:
+    def __init__(
+        self, statement: "Statement", params: Params, rows: Sequence[Params] | None = None, *, guards: bool = False
+    ) -> None:
         self.statement = statement
         self.params = params
+        self.rows = rows
+        """Given where the statement runs once for each of them."""
         self.guards = guards
 
     def guarded(self) -> "Bound":
@@ -77,7 +85,7 @@ class Bound:
         Without this a violation that the body swallows still undoes the whole transaction, on both
         databases alike. `ON CONFLICT DO NOTHING RETURNING …` costs less where it says what is meant.
         """
-        return Bound(self.statement, self.params, guards=True)
+        return Bound(self.statement, self.params, self.rows, guards=True)
 
     def __repr__(self) -> str:
         return f"<Bound {self.statement!r}>"  # no values: a row may hold a secret
@@ -85,6 +93,19 @@ class Bound:
 
 Tx: TypeAlias = Generator[Bound, list[Row], T]
 """A transaction body under way: yields `Bound` statements, receives their rows, returns a `T`."""
+
+
+def throw_into(tx: Tx[Any], bound: Bound, error: BaseException) -> Bound:
+    """Tell a body that what it yielded has failed. Returns what it yields next, where it may go on.
+
+    A body may always clean up or raise something else. Only a guarded violation leaves the transaction
+    usable: from anything else a body cannot go on, and if it tries, the error is raised all the same.
+    """
+    if bound.guards and isinstance(error, Violation):
+        return tx.throw(error)
+    with suppress(StopIteration):
+        tx.throw(error)
+    raise error
 
 
 class Statement:
@@ -100,7 +121,7 @@ class Statement:
 
     def __call__(self, **params: Any) -> Bound:
         """Raises TypeError when a value is missing or nobody asked for it."""
-        if params.keys() != self._names:
+        if params.keys() != self._names:  # pyright: ignore[reportUnnecessaryComparison] - key views equal sets
             self._check(params)
         return Bound(self, params)
 
@@ -108,9 +129,9 @@ class Statement:
         """The same statement for each of `rows`, in one step; what they return is put together."""
         listed = list(rows)
         for params in listed:
-            if params.keys() != self._names:
+            if params.keys() != self._names:  # pyright: ignore[reportUnnecessaryComparison] - key views equal sets
                 self._check(params)
-        return Bound(self, listed)
+        return Bound(self, {}, listed)
 
     def form(self, dialect: str) -> "Form":
         """This statement in the words of `dialect` ("sqlite" or "postgresql")."""
@@ -120,10 +141,9 @@ class Statement:
         return form
 
     @property
-    def table(self) -> Table | None:
+    def table(self) -> "Table[Any] | None":
         """The table that this statement changes, where it changes one."""
-        table = getattr(self._clause, "table", None)
-        return table if isinstance(table, Table) else None
+        return getattr(self._clause, "table", None)
 
     def _check(self, params: Params) -> None:
         if self._names is None:
@@ -166,7 +186,7 @@ class Form:
         compiled = clause.compile(dialect=_DIALECTS[dialect], **options)
         self.sql: Final = str(compiled)
         self.returns: Final = bool(columns)
-        self.locks: Final = isinstance(clause, Select) and clause._for_update_arg is not None  # pyright: ignore[reportPrivateUsage]
+        self.locks: Final = getattr(clause, "_for_update_arg", None) is not None
         self.make: Final = _row_maker([column.key for column in columns])
         self._expansions: dict[tuple[int, ...], tuple[str, Callable[[Params], tuple[Any, ...]]]] = {}
         if not isinstance(compiled, SQLCompiler):  # DDL has no parameters
@@ -192,6 +212,12 @@ class Form:
             return self._expand(dict(params))
         return self.sql, self._pick(params)
 
+    def bind_each(self, rows: Iterable[Params]) -> list[tuple[Any, ...]]:
+        """The positional values of each of `rows`, all for `sql`."""
+        if self._expanding:
+            raise TypeError("a statement with IN lists cannot run for many rows at once")
+        return [self.bind(params)[1] for params in rows]
+
     def _expand(self, params: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
         lengths: list[int] = []
         for name in self._expanding:
@@ -208,7 +234,7 @@ class Form:
             if len(self._expansions) >= MOST_EXPANSIONS:
                 self._expansions.pop(next(iter(self._expansions)), None)
             order = {n: (name, i) for name, ns in state.parameter_expansion.items() for i, n in enumerate(ns)}
-            places = [order.get(name, (name, None)) for name in state.positiontup or []]
+            places: list[tuple[str, int | None]] = [order.get(name, (name, None)) for name in state.positiontup or []]
             found = self._expansions[key] = state.statement, partial(_pick_expanded, places)
         sql, pick = found
         return sql, pick(params)
@@ -216,10 +242,9 @@ class Form:
 
 def _columns_of_bare_insert(clause: Insert) -> list[str] | None:
     """For `insert(table)` without values: the columns to be given, all but those that the database fills."""
-    if clause._values or clause._multi_values or clause.select is not None:  # pyright: ignore[reportPrivateUsage]
+    if any(getattr(clause, given) for given in ("_values", "_multi_values", "select")):
         return None
-    table = clause.table
-    assert isinstance(table, Table)
+    table: Table[Any] = clause.table  # pyright: ignore[reportAssignmentType]
     own = table.autoincrement_column
     return [c.key for c in table.columns if c is not own and c.server_default is None and c.computed is None]
 
@@ -256,7 +281,7 @@ def _pick_expanded(places: list[tuple[str, int | None]], params: Params) -> tupl
         for name, i in places
         if i == 0 and params[name] and isinstance(params[name][0], tuple)
     }
-    return tuple([params[name] if i is None else flat.get(name, params[name])[i] for name, i in places])
+    return tuple([params[name] if i is None else (flat.get(name) or params[name])[i] for name, i in places])
 
 
 def _picker(names: Sequence[str]) -> Callable[[Params], tuple[Any, ...]]:
@@ -271,7 +296,8 @@ def _picker(names: Sequence[str]) -> Callable[[Params], tuple[Any, ...]]:
 
 def _row_maker(names: Sequence[str]) -> Callable[[Iterable[Any]], Row]:
     if not names:
-        return partial(tuple.__new__, Row)
+        return Row
     fields = namedtuple("Row", names, rename=True)  # pyright: ignore[reportUntypedNamedTuple]
     made: Any = type("Row", (fields, Row), {"__slots__": ()})
-    return partial(tuple.__new__, made)
+    # Past the namedtuple's own `__new__`, which wants its fields one by one.
+    return partial(getattr(tuple, "__new__"), made)  # noqa: B009 - untyped

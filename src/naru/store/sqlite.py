@@ -1,0 +1,438 @@
+"""SQLite through apsw: one writer thread that commits waiting bodies together, readers beside it.
+
+Nothing else in the process may open the file with another SQLite library: two of them in one process
+break POSIX locks (docs/decisions/0007).
+
+The bodies that wait when the writer comes round become one transaction, each under a savepoint of its
+own, and share its one fsync. Nobody waits for company: a body that comes alone is committed alone.
+mmap is off on purpose: an I/O error would be a SIGBUS, and mapped pages would count as our memory.
+"""
+
+import asyncio
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar
+
+import apsw
+from sqlalchemy import PrimaryKeyConstraint, Table, UniqueConstraint
+
+from naru.store.db import Stats
+from naru.store.errors import Conflict, Kind, ReadOnly, Unavailable, Violation
+from naru.store.statement import Bound, Form, Row, Tx, throw_into
+
+
+class Connection(Protocol):
+    """What we use of `apsw.Connection`; its own types are for newer Pythons than ours."""
+
+    @property
+    def in_transaction(self) -> bool: ...
+    def execute(self, statements: str, bindings: tuple[Any, ...] = ..., /) -> Any: ...
+    def executemany(self, statements: str, bindings: list[tuple[Any, ...]], /) -> Any: ...
+    def pragma(self, name: str, value: str | int = ..., /) -> Any: ...
+    def config(self, option: int, value: int, /) -> Any: ...
+    def set_busy_timeout(self, milliseconds: int, /) -> None: ...
+    def table_exists(self, schema: str, table: str, /) -> bool: ...
+    def close(self) -> None: ...
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Body = Callable[..., Tx[Any]]
+
+MOST_TOGETHER: Final = 128
+"""How many bodies share one commit at most."""
+MOST_WAITING: Final = 10_000
+"""How many bodies wait for the writer at most; more are turned away."""
+GLANCE_LOCK_TIMEOUT_MS: Final = 20
+"""How long `glance` may hold the event loop for a lock (readers need one only while a file is opened or closed)."""
+CACHE_KIB: Final = 16_384
+STATEMENTS_KEPT: Final = 512
+
+_KINDS: Final[dict[int, Kind]] = {
+    apsw.SQLITE_CONSTRAINT_UNIQUE: "unique",
+    apsw.SQLITE_CONSTRAINT_PRIMARYKEY: "unique",
+    apsw.SQLITE_CONSTRAINT_ROWID: "unique",
+    apsw.SQLITE_CONSTRAINT_FOREIGNKEY: "foreign key",
+    apsw.SQLITE_CONSTRAINT_CHECK: "check",
+    apsw.SQLITE_CONSTRAINT_NOTNULL: "not null",
+}
+_LATER: Final = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CantOpenError,
+    apsw.NotADBError,
+    apsw.CorruptError,
+    apsw.ReadOnlyError,
+    apsw.PermissionsError,
+    apsw.ProtocolError,
+    apsw.NoMemError,
+    apsw.InterruptError,
+)
+
+
+def revision_of(path: Path) -> str | None:
+    """The migration that the file stands at; None for a file without any. Raises Unavailable when there is no file."""
+    with _mapped():
+        connection = _open(path)
+        try:
+            connection.set_busy_timeout(5_000)
+            if not connection.table_exists("main", "alembic_version"):
+                return None
+            return connection.execute("SELECT version_num FROM alembic_version").get
+        finally:
+            connection.close()
+
+
+async def open_sqlite(
+    path: Path,
+    *,
+    grouped: bool = True,
+    synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
+    lock_timeout_ms: int = 5_000,
+    readers: int = 2,
+) -> "SQLite":
+    """Open the file, which must exist. Raises Unavailable."""
+    loop = asyncio.get_running_loop()
+    return SQLite(path, loop, MOST_TOGETHER if grouped else 1, synchronous, lock_timeout_ms, readers)
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    body: Body
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        if not self.future.done():  # its caller may have been cancelled
+            if self.error is None:
+                self.future.set_result(self.result)
+            else:
+                self.future.set_exception(self.error)
+
+
+class SQLite:
+    """A `Database` on one file."""
+
+    def __init__(
+        self,
+        path: Path,
+        loop: asyncio.AbstractEventLoop,
+        most_together: int,
+        synchronous: str,
+        lock_timeout_ms: int,
+        readers: int,
+    ) -> None:
+        self.dialect: Final = "sqlite"
+        self.stats: Final = Stats()
+        self._loop = loop
+        self._most_together = most_together
+        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closing: asyncio.Task[None] | None = None
+        opened: list[Connection] = []
+        try:
+            with _mapped():
+                self._writes = _connect(path, synchronous, lock_timeout_ms)
+                opened.append(self._writes)
+                self._glances = _connect(path, synchronous, GLANCE_LOCK_TIMEOUT_MS, queries_only=True)
+                opened.append(self._glances)
+                self._reads = deque[Connection]()
+                for _ in range(readers):
+                    self._reads.append(_connect(path, synchronous, lock_timeout_ms, queries_only=True))
+                    opened.append(self._reads[-1])
+        except BaseException:
+            for connection in opened:
+                connection.close()
+            raise
+        self._threads = ThreadPoolExecutor(readers, thread_name_prefix="naru-reader")
+        self._writer = threading.Thread(target=self._write_on, name="naru-writer", daemon=True)
+        self._writer.start()
+
+    async def write(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._demand_open()
+        if self._waiting.qsize() >= MOST_WAITING:
+            raise Unavailable(f"{MOST_WAITING} writes are waiting already")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._waiting.put(_Job(body, args, kwargs, future))
+        return await future
+
+    async def read(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._demand_open()
+        return await self._loop.run_in_executor(self._threads, self._read, body, args, kwargs)
+
+    async def glance(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._demand_open()
+        try:
+            return _on_snapshot(self._glances, body, args, kwargs)
+        except _Busy:
+            return await self.read(body, *args, **kwargs)  # waits for the lock in a thread
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._waiting.put(None)
+            self._closing = self._loop.create_task(asyncio.to_thread(self._shut))
+        await asyncio.shield(self._closing)
+
+    def _demand_open(self) -> None:
+        if self._closing is not None:
+            raise Unavailable("the database is closed")
+
+    def _shut(self) -> None:
+        self._writer.join()
+        self._threads.shutdown()
+        # The last connection to close folds the log into the file: let it be one that may write.
+        for connection in (*self._reads, self._glances, self._writes):
+            connection.close()
+
+    def _read(self, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        connection = self._reads.pop()  # never empty: there are as many as threads
+        try:
+            return _on_snapshot(connection, body, args, kwargs)
+        finally:
+            self._reads.append(connection)
+
+    # ── the writer thread ────────────────────────────────────────────────────
+
+    def _write_on(self) -> None:
+        going = True
+        while going:
+            job = self._waiting.get()
+            if job is None:
+                break
+            batch = [job]
+            with suppress(queue.Empty):
+                while len(batch) < self._most_together:
+                    job = self._waiting.get_nowait()
+                    if job is None:
+                        going = False
+                        break
+                    batch.append(job)
+            self._commit(batch)
+            with suppress(RuntimeError):  # the loop was closed without closing us: nobody is left to tell
+                self._loop.call_soon_threadsafe(_settle, batch)
+
+    def _commit(self, batch: list[_Job]) -> None:
+        """Run a batch as one transaction; afterwards every job of it has a result or an error."""
+        connection = self._writes
+        committing = False
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            if len(batch) == 1:
+                self._run_alone(batch[0])
+            else:
+                for job in batch:
+                    self._run_beside_others(job)
+            if any(job.error is None for job in batch):
+                if not connection.in_transaction:
+                    # SQLite gives a whole transaction up by itself when the disk is full or fails.
+                    raise Unavailable("a neighbour in the same transaction met a full or failing disk")
+                committing = True
+                connection.execute("COMMIT")
+                self.stats.commits += 1
+                self.stats.writes += sum(job.error is None for job in batch)
+            elif connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except BaseException as exc:  # noqa: BLE001 - every waiting caller is told, and the writer lives on
+            if connection.in_transaction:
+                with suppress(apsw.Error):
+                    connection.execute("ROLLBACK")
+            if isinstance(exc, apsw.ConstraintError) and len(batch) > 1:
+                # A deferred foreign key is looked at by COMMIT only: find out whose it was.
+                for job in batch:
+                    if job.error is None:
+                        self._commit([job])
+                return
+            for job in batch:
+                if job.error is None:
+                    job.result, job.error = None, _error(exc, committing=committing)
+
+    def _run_alone(self, job: _Job) -> None:
+        try:
+            job.result = _run(self._writes, job.body, job.args, job.kwargs)
+        except BaseException as exc:  # noqa: BLE001 - handed to the caller
+            job.error = exc
+
+    def _run_beside_others(self, job: _Job) -> None:
+        connection = self._writes
+        if not connection.in_transaction:
+            job.error = Unavailable("the transaction was given up before its turn came")
+            return
+        connection.execute("SAVEPOINT body")
+        self._run_alone(job)
+        if job.error is not None and connection.in_transaction:
+            connection.execute("ROLLBACK TO body")
+        if connection.in_transaction:
+            connection.execute("RELEASE body")
+
+
+def _settle(batch: list[_Job]) -> None:
+    for job in batch:
+        job.settle()
+
+
+# ── connections ──────────────────────────────────────────────────────────────
+
+
+def _open(path: Path) -> Connection:
+    # Not made when missing: a mistyped path must not become an empty till.
+    return apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENTS_KEPT)
+
+
+def _connect(path: Path, synchronous: str, lock_timeout_ms: int, *, queries_only: bool = False) -> Connection:
+    connection = _open(path)
+    try:
+        connection.set_busy_timeout(max(lock_timeout_ms, 1_000))  # for the opening itself
+        mode = connection.pragma("journal_mode", "WAL")
+        if mode != "wal":
+            raise Unavailable(f"{path}: write-ahead log not possible here (journal mode is {mode})")
+        connection.pragma("synchronous", synchronous)
+        connection.pragma("foreign_keys", "ON")
+        connection.pragma("trusted_schema", "OFF")
+        connection.pragma("temp_store", "MEMORY")
+        connection.pragma("cache_size", -CACHE_KIB)
+        connection.pragma("mmap_size", 0)
+        connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
+        if queries_only:
+            connection.pragma("query_only", "ON")
+        connection.set_busy_timeout(lock_timeout_ms)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class _Busy(Unavailable):
+    """Locked beyond this connection's timeout."""
+
+
+@contextmanager
+def _mapped() -> Generator[None]:
+    try:
+        yield
+    except apsw.Error as exc:
+        raise _error(exc) from exc
+
+
+def _error(
+    exc: BaseException, *, committing: bool = False, table: Table | None = None, reading: bool = False
+) -> BaseException:
+    """The exception of `store.db` for one of apsw's; others as they are."""
+    match exc:
+        case apsw.ConstraintError():
+            return _violation(exc, table)
+        case apsw.ReadOnlyError() if reading:
+            return ReadOnly(str(exc))
+        case apsw.BusyError() | apsw.LockedError():
+            return _Busy(f"the database is locked by another process: {exc}")
+        case apsw.Error() if isinstance(exc, _LATER):
+            # A full disk or a failed write leaves no whole commit behind; a failed fsync may have.
+            written = isinstance(exc, apsw.IOError) and _code(exc) != apsw.SQLITE_IOERR_WRITE
+            return Unavailable(f"{type(exc).__name__}: {exc}", maybe_committed=committing and written)
+        case _:
+            return exc
+
+
+def _code(exc: apsw.Error) -> int:
+    return getattr(exc, "extendedresult", 0)
+
+
+def _violation(exc: apsw.ConstraintError, table: Table | None) -> Violation:
+    kind = _KINDS.get(_code(exc), "other")
+    _, _, what = str(exc).partition("constraint failed: ")
+    if kind == "check":
+        return Violation(kind, what or None, None if table is None else table.name)
+    if kind == "unique" and what.startswith("index '"):
+        return Conflict(what[len("index '") : -1], None if table is None else table.name)
+    names = [name.partition(".") for name in what.split(", ")] if what else []
+    of = names[0][0] if names else None
+    if kind == "unique":
+        return Conflict(_name_of_key(table, of, {column for _, _, column in names}), of)
+    if kind == "not null":
+        return Violation(kind, names[0][2] if names else None, of)
+    return Violation(kind, None, None if table is None else table.name)
+
+
+def _name_of_key(table: Table | None, of: str | None, columns: set[str]) -> str | None:
+    """SQLite names a key's columns only; our tables know what the key is called."""
+    if table is None or table.name != of:
+        return None
+    for key in table.constraints:
+        if isinstance(key, (UniqueConstraint, PrimaryKeyConstraint)) and {c.name for c in key.columns} == columns:
+            return None if key.name is None else str(key.name)
+    for index in table.indexes:
+        if index.unique and {c.name for c in index.columns} == columns:
+            return index.name
+    return None
+
+
+# ── running a body ───────────────────────────────────────────────────────────
+
+
+def _on_snapshot(connection: Connection, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        connection.execute("BEGIN")
+        return _run(connection, body, args, kwargs, reading=True)
+    except apsw.Error as exc:
+        raise _error(exc) from exc
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")  # there is nothing to keep, and unlike COMMIT it cannot fail
+
+
+def _run(
+    connection: Connection, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any], *, reading: bool = False
+) -> Any:
+    """Drive a body to its end inside the transaction that is open."""
+    tx = body(*args, **kwargs)
+    try:
+        bound = next(tx)
+        while True:
+            try:
+                rows = _execute(connection, bound, reading=reading)
+            except (apsw.Error, ReadOnly) as exc:
+                bound = throw_into(tx, bound, _error(exc, table=bound.statement.table, reading=reading))
+            else:
+                bound = tx.send(rows)
+    except StopIteration as end:
+        return end.value
+    finally:
+        tx.close()
+
+
+def _execute(connection: Connection, bound: Bound, *, reading: bool) -> list[Row]:
+    form = bound.statement.form("sqlite")
+    if reading and form.locks:
+        raise ReadOnly("FOR UPDATE outside write")
+    if bound.guards:
+        # An INSERT of many rows that fails half-way keeps the first ones unless there is a savepoint.
+        connection.execute("SAVEPOINT guarded")
+        try:
+            rows = _rows(connection, bound, form)
+        except apsw.ConstraintError:
+            connection.execute("ROLLBACK TO guarded")
+            connection.execute("RELEASE guarded")
+            raise
+        connection.execute("RELEASE guarded")
+        return rows
+    return _rows(connection, bound, form)
+
+
+def _rows(connection: Connection, bound: Bound, form: Form) -> list[Row]:
+    if bound.rows is not None:
+        cursor = connection.executemany(form.sql, form.bind_each(bound.rows))
+    else:
+        sql, values = form.bind(bound.params)
+        cursor = connection.execute(sql, values)
+    make = form.make
+    return [make(row) for row in cursor]
