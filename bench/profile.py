@@ -8,8 +8,9 @@ import argparse
 import re
 import subprocess
 import tempfile
-import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench import servers
@@ -22,12 +23,14 @@ FRAME = re.compile(r"^(?P<function>.+?) \((?P<file>[^)]+?)(?::(?P<line>\d+))?\)$
 def room(file: str) -> str:
     """naru.store, naru.api …; else the package a file belongs to."""
     parts = Path(file).parts
-    if "naru" in parts:
-        inside = parts[parts.index("naru") :]
-        return ".".join(part.removesuffix(".py") for part in inside[:2])
-    for marker in ("site-packages", "python3.11", "python3.12", "python3.13"):
-        if marker in parts:
-            return parts[parts.index(marker) + 1].removesuffix(".py")
+    if "site-packages" in parts:
+        return parts[parts.index("site-packages") + 1].removesuffix(".py")
+    for place in range(len(parts) - 2, -1, -1):  # a checkout may itself lie in a directory called naru
+        if parts[place] == "naru":
+            return ".".join(part.removesuffix(".py") for part in parts[place : place + 2])
+    for place, part in enumerate(parts[:-1]):
+        if part.startswith("python3."):
+            return parts[place + 1].removesuffix(".py")
     return parts[0].removesuffix(".py") if parts else "?"
 
 
@@ -55,6 +58,8 @@ def read(folded: str) -> tuple[Counter[str], Counter[str], int]:
 
 
 def record(pid: int, seconds: int) -> str:
+    """The folded stacks of a process; begins a second from now, when the load has warmed up."""
+    time.sleep(1)
     with tempfile.NamedTemporaryFile(suffix=".folded") as out:
         subprocess.run(
             [
@@ -85,15 +90,14 @@ def main() -> None:
                 job = {"look-up": target.look_up, "onetime": target.onetime}[path](
                     given.connections, seconds=given.seconds + 2.0, warm_up=0.5
                 )
-                stacks: list[str] = []
-                watcher = threading.Timer(1.0, lambda kept=stacks: kept.append(record(server.pid, given.seconds)))
-                watcher.start()
-                sample = target.sample(job)
-                watcher.join()
-                by_room, by_function, total = read(stacks[0])
+                with ThreadPoolExecutor(1) as beside:
+                    watching = beside.submit(record, server.pid, given.seconds)
+                    sample = target.sample(job)
+                    stacks = watching.result()
+                by_room, by_function, total = read(stacks)
                 if given.folded:
                     given.folded.mkdir(parents=True, exist_ok=True)
-                    (given.folded / f"{path}.folded").write_text(stacks[0])
+                    (given.folded / f"{path}.folded").write_text(stacks)
                 print(f"\n{path}, {given.connections} connections: {sample.cpu_ms:.2f} ms of CPU per request", end="")
                 print(f", core {sample.server_busy:.0%} busy, {sample.errors} errors")
                 print("\n  self time by package")
