@@ -1,0 +1,51 @@
+"""Requests that the rules turn down: a reason and the facts, never a sentence.
+
+The north wire has one table that turns a reason into PortOne's code, words and HTTP status; the
+console has its own. A refusal means that nothing has happened.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Why(enum.Enum):
+    """Why a request was turned down."""
+
+    UNAUTHORIZED = enum.auto()
+    KEY_MISSING = enum.auto()
+    KEY_WRONG = enum.auto()
+    IP_BLOCKED = enum.auto()
+    PAYMENT_NOT_FOUND = enum.auto()
+    STATUS_UNKNOWN = enum.auto()
+    PAGE_BEYOND = enum.auto()
+    PARAMETER = enum.auto()
+    """A parameter is missing or has no usable value: name, problem."""
+    NO_CHANNEL = enum.auto()
+    """No channel that can do this: what, hint."""
+    CHANNEL_UNKNOWN = enum.auto()
+    CREDENTIALS = enum.auto()
+    """Card credentials the channel's contract asks for are missing: names."""
+    ALREADY_PAID = enum.auto()
+    BEING_CHECKED = enum.auto()
+    """Another request with this merchant_uid has no result yet."""
+    CANCEL_NOTHING = enum.auto()
+    CANCEL_UID_MISSING = enum.auto()
+    CANCEL_ALL_BACK = enum.auto()
+    CANCEL_CHECKSUM = enum.auto()
+    CANCEL_TOO_MUCH = enum.auto()
+    CANCEL_BUSY = enum.auto()
+    """Another cancel of this payment has no result yet."""
+    CANCEL_TAX_FREE = enum.auto()
+    NOT_SUPPORTED = enum.auto()
+    CONFLICT = enum.auto()
+    """Same Idempotency-Key, other request."""
+
+
+class Refused(Exception):  # noqa: N818 - it is a refusal, not an error
+    """A request that the rules turn down. Nothing has happened."""
+
+    def __init__(self, why: Why, **facts: object) -> None:
+        super().__init__(why.name, facts)
+        self.why = why
+        self.facts = facts

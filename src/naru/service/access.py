@@ -1,0 +1,128 @@
+"""API keys and access tokens.
+
+A token is 40 hex digits: key id (4 bytes), issue time in seconds (4 bytes) and a keyed hash of both
+(12 bytes). Nothing about it is stored but the key's current times, so the same token can be given
+again and any process can check it (PortOne V1: asking again returns the identical token).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from dataclasses import dataclass
+
+from naru.domain.refusal import Refused, Why
+from naru.domain.values import MINUTE, SECOND, Instant
+from naru.service.context import Context
+from naru.store import stores
+from naru.store.db import Tx
+from naru.store.vault import Vault
+
+LIFETIME_MS = 30 * MINUTE
+EXTENSION_MS = 5 * MINUTE
+LAST_MINUTE_MS = MINUTE
+GRACE_MS = MINUTE
+"""A token is still good for a minute after its end: clients fetch one, then think."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token with its times (UTC ms)."""
+
+    text: str
+    expires_at: Instant
+    now: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls the API."""
+
+    store_id: int
+    key_id: int
+
+
+def sha256_hex(text: str) -> str:
+    """The stored form of an API secret: long and random, so a plain hash is enough."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write(vault: Vault, key_id: int, issued_s: int) -> str:
+    head = key_id.to_bytes(4, "big") + issued_s.to_bytes(4, "big")
+    return (head + vault.mac(b"token" + head)[:12]).hex()
+
+
+def _read(vault: Vault, text: str) -> tuple[int, int] | None:
+    if len(text) != 40:
+        return None
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        return None
+    if not hmac.compare_digest(raw[8:], vault.mac(b"token" + raw[:8])[:12]):
+        return None
+    return int.from_bytes(raw[:4], "big"), int.from_bytes(raw[4:8], "big")
+
+
+def _secret_fits(key: stores.ApiKey, secret: str, now: Instant) -> bool:
+    given = sha256_hex(secret)
+    if hmac.compare_digest(given, key.secret_sha256):
+        return True
+    old_is_good = key.old_secret_sha256 is not None and now < (key.old_secret_until or 0)
+    return old_is_good and hmac.compare_digest(given, key.old_secret_sha256 or "")
+
+
+def _issue(vault: Vault, imp_key: str, secret: str, now: Instant) -> Tx[Token]:
+    key = yield from stores.api_key(imp_key, lock=True)
+    if key is None or key.revoked or not _secret_fits(key, secret, now):
+        raise Refused(Why.KEY_WRONG)
+    issued, expires = key.token_issued_at, key.token_expires_at
+    if issued is None or expires is None or now >= expires or now < issued:
+        # Whole seconds, because the token carries seconds and V1 speaks seconds.
+        issued = Instant(now // SECOND * SECOND)
+        expires = Instant(issued + LIFETIME_MS)
+        yield from stores.set_token(key.id, issued, expires)
+    elif expires - now < LAST_MINUTE_MS:
+        expires = Instant(expires + EXTENSION_MS)
+        yield from stores.set_token(key.id, issued, expires)
+    return Token(_write(vault, key.id, issued // SECOND), expires, now)
+
+
+async def get_token(cx: Context, imp_key: str | None, imp_secret: str | None) -> Token:
+    """The key's access token. The same until it expires; in its last minute it lives 5 minutes longer.
+
+    Raises Refused (KEY_MISSING, KEY_WRONG).
+    """
+    if not imp_key or not imp_secret:
+        raise Refused(Why.KEY_MISSING)
+    return await cx.db.write(_issue, cx.vault, imp_key, imp_secret, cx.clock())
+
+
+async def authenticate(cx: Context, token: str | None, remote: str) -> Caller:
+    """Who presents this token. Raises Refused (UNAUTHORIZED, IP_BLOCKED) before anything else happens."""
+    parts = _read(cx.vault, token) if token else None
+    if parts is None:
+        raise Refused(Why.UNAUTHORIZED)
+    key_id, issued_s = parts
+    key = await cx.db.glance(stores.api_key_by_id, key_id)
+    now = cx.clock()
+    if key is None or key.revoked:
+        raise Refused(Why.UNAUTHORIZED)
+    expires = issued_s * SECOND + LIFETIME_MS
+    if key.token_issued_at == issued_s * SECOND and key.token_expires_at:
+        expires = key.token_expires_at
+    if now >= expires + GRACE_MS:
+        raise Refused(Why.UNAUTHORIZED)
+    store = await cx.store(key.store_id)
+    if store.allowed_ips and not _inside(remote, store.allowed_ips):
+        raise Refused(Why.IP_BLOCKED, remote=remote)
+    return Caller(key.store_id, key.id)
+
+
+def _inside(remote: str, networks: tuple[str, ...]) -> bool:
+    try:
+        address = ipaddress.ip_address(remote)
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(n, strict=False) for n in networks)

@@ -1,0 +1,231 @@
+"""Taking money back: full and partial cancels, one open per payment, each in its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+from naru import logs
+from naru.domain.channel import Channel
+from naru.domain.outcome import Declined, Done, Outcome, Unknown
+from naru.domain.payment import MONEY_IN, Attempt, Op, Payment, Purpose, State, Told, ask_cancel, sub_id
+from naru.domain.refusal import Refused, Why
+from naru.domain.values import AttemptId, Instant, won
+from naru.service.context import LEASE_MS, Context
+from naru.service.ports import Cancel, Question
+from naru.service.settle import Settled, settle_now
+from naru.store import payments, views
+from naru.store.db import Tx
+
+log = logs.logger("cancel")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """A cancel as the shop (or the operator) asks for it. Amounts in KRW; 0 or absent: all that is left."""
+
+    store_id: int
+    imp_uid: str | None = None
+    merchant_uid: str | None = None
+    amount: int | None = None
+    tax_free: int | None = None
+    checksum: int | None = None
+    reason: str | None = None
+    webhook: bool = False
+    idempotency_key: str | None = None
+    purpose: Purpose = Purpose.SHOP
+    pg_tid: str | None = None
+    """Which deposit of an unlimited account to refund (Naru's extension)."""
+    refund_holder: str | None = None
+    refund_bank: str | None = None
+    refund_account: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes two requests the same one."""
+        return json.dumps(
+            [self.idempotency_key, self.amount or 0, self.tax_free, self.pg_tid, self.refund_bank], ensure_ascii=False
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What became of a cancel request."""
+
+    imp_uid: str
+    settled: Settled | None
+    """None: an earlier, identical request had done it and its caller has not heard so."""
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    attempt: Attempt
+    payment: Payment
+    channel_id: int
+    vat_amount: int | None
+
+
+def _find(order: CancelOrder) -> Tx[str]:
+    """The payment meant: ``imp_uid`` wins and never falls back; by order, the newest that can be cancelled."""
+    if not order.imp_uid and not order.merchant_uid:
+        raise Refused(Why.CANCEL_UID_MISSING)
+    imp_uid = yield from views.cancellable(order.store_id, order.imp_uid or None, order.merchant_uid or None)
+    if imp_uid is None:
+        raise Refused(Why.CANCEL_NOTHING)
+    return imp_uid
+
+
+def _same(p: Payment, order: CancelOrder) -> Attempt | None:
+    """The earlier cancel that this request repeats.
+
+    With an ``Idempotency-Key``: any of that key. Without: one whose caller heard "being checked",
+    that has since turned out done and that the shop has not learnt of (design §8).
+    """
+    mine = [a for a in p.attempts if a.op is Op.CANCEL and a.purpose is order.purpose and a.request]
+    if order.idempotency_key is not None:
+        for a in mine:
+            if json.loads(a.request)[0] == order.idempotency_key and a.state not in (State.NOT_SENT, State.DECLINED):
+                if a.request != order.fingerprint:
+                    raise Refused(Why.CONFLICT, idempotency_key=order.idempotency_key)
+                return a
+        return None
+    for a in mine:
+        told_open = a.told is Told.CHECKING and a.state is State.DONE and not a.seen
+        if told_open and a.request == order.fingerprint:
+            return a
+    return None
+
+
+def choose_trade(p: Payment, order: CancelOrder) -> str:
+    """The PG's number of the trade to take back from: the approval, or the deposit named or meant."""
+    came = [e for e in p.entries if e.kind in MONEY_IN and p.left_of(e.pg_tid) > 0]
+    if order.pg_tid:
+        if not any(e.pg_tid == order.pg_tid for e in came):
+            raise Refused(Why.PARAMETER, name="pg_tid", problem="남은 금액이 있는 입금이 아닙니다")
+        return order.pg_tid
+    if len(came) <= 1:
+        return came[0].pg_tid if came else ""
+    enough = [e for e in came if p.left_of(e.pg_tid) >= (order.amount or p.left)]
+    if len(enough) == 1:
+        return enough[0].pg_tid
+    listed = ", ".join(f"{e.pg_tid} {p.left_of(e.pg_tid)}원" for e in came)
+    raise Refused(Why.PARAMETER, name="pg_tid", problem=f"취소할 입금을 지정해 주세요: {listed}")
+
+
+def _ask(order: CancelOrder, imp_uid: str, now: Instant, extra: str) -> Tx[_Asked | Attempt | None]:
+    """Commit that we are about to ask. An Attempt: an earlier one answers this; None: another has its turn."""
+    stored = yield from payments.load(imp_uid, lock=True)
+    assert stored is not None
+    p = stored.payment
+    earlier = _same(p, order)
+    if earlier is not None:
+        if earlier.is_open:
+            return None
+        yield from payments.mark_seen(imp_uid)
+        return earlier
+    if p.open_cancel is not None and not p.voided:
+        return None
+    number = 1 + sum(a.op is Op.CANCEL for a in p.attempts)
+    attempt = ask_cancel(
+        p,
+        sub_id(imp_uid, "C", number),
+        amount=order.amount,
+        checksum=order.checksum,
+        tax_free=order.tax_free,
+        org_tid=choose_trade(p, order) if p.received and p.left and not p.voided else "",
+        purpose=order.purpose,
+        reason=order.reason,
+        request=order.fingerprint,
+        webhook=order.webhook,
+        now=now,
+    )
+    yield from payments.add_attempt(p, attempt, check_at=now + LEASE_MS, extra=extra)
+    return _Asked(attempt, p.with_attempt(attempt), p.channel_id, stored.row.vat_amount)
+
+
+async def cancel(cx: Context, order: CancelOrder) -> Cancelled:
+    """Cancel (part of) a payment. Raises Refused; nothing has happened then.
+
+    Waits for another cancel's result within the request's budget, then checks balance and checksum
+    again. An unknown result is told as "being checked" and settled by asking Hecto.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + cx.budget_s
+    pause = cx.patience_s
+    imp_uid = await cx.db.glance(_find, order)
+    while True:
+        asked = await cx.db.write(_ask, order, imp_uid, cx.clock(), "{}")
+        if isinstance(asked, Attempt):
+            return Cancelled(imp_uid, None)
+        if asked is not None:
+            break
+        left = deadline - loop.time()
+        if left <= 0:
+            raise Refused(Why.CANCEL_BUSY)
+        await cx.turn(imp_uid, min(pause, left))
+        pause = min(pause * 2, 0.5)
+    cx.crash("asked")
+    return await cx.to_the_end(_call_and_settle(cx, order.store_id, asked, deadline))
+
+
+async def _call_and_settle(cx: Context, store_id: int, asked: _Asked, deadline: float) -> Cancelled:
+    channel = await cx.channel(store_id, asked.channel_id)
+    p, attempt = asked.payment, asked.attempt
+    outcome: Outcome = await cx.gateway.cancel(channel, to_cancel(p, attempt))
+    cx.crash("answered")
+    if isinstance(outcome, Unknown) and not outcome.mismatch:
+        left = deadline - asyncio.get_running_loop().time()
+        if left > 1:
+            try:
+                found = await asyncio.wait_for(ask_about_cancel(cx, channel, p, attempt), left)
+            except TimeoutError:
+                found = None
+            if isinstance(found, Done):
+                outcome = found
+    settled = await settle_now(cx, attempt.id, outcome, telling=True)
+    assert settled is not None
+    return Cancelled(p.imp_uid, settled, outcome)
+
+
+def to_cancel(p: Payment, attempt: Attempt) -> Cancel:
+    """The message of a cancel attempt. *p* holds the attempt as open."""
+    return Cancel(
+        attempt_id=attempt.id,
+        pay_method=p.pay_method,
+        org_tid=attempt.org_tid,
+        amount=attempt.amount,
+        tax_free=attempt.tax_free,
+        mixed_tax=p.tax_free > 0,
+        round=attempt.round,
+        reason=attempt.reason,
+        balance_after=won(p.left_of(attempt.org_tid) - attempt.amount),
+    )
+
+
+async def ask_about_cancel(cx: Context, channel: Channel, p: Payment, attempt: Attempt) -> Outcome | None:
+    """Whether an open cancel happened, from the total that Hecto tells (M21 tells only the total).
+
+    Done when the total grew by exactly this cancel; None when it did not grow (which proves nothing
+    yet); Unknown, calling a person, when it grew by anything else.
+    """
+    pay = p.pay_attempt
+    came = next((e for e in p.entries if e.kind in MONEY_IN and e.pg_tid == attempt.org_tid), None)
+    if pay is None or came is None:
+        return Unknown("취소할 승인을 찾을 수 없습니다")
+    found = await cx.gateway.inquire(
+        channel,
+        Question(cx.inquiry_id(p.imp_uid), AttemptId(pay.id), p.pay_method, pay.amount, pay.asked_at, came.pg_tid),
+    )
+    if not isinstance(found.finding, Done):
+        return found.finding if isinstance(found.finding, Unknown | Declined) else None
+    ours = sum(e.amount for e in p.entries if e.kind not in MONEY_IN and e.org_tid == attempt.org_tid)
+    match found.cancelled - ours:
+        case 0:
+            return None
+        case attempt.amount:
+            return Done(pg_tid="", amount=attempt.amount, at=cx.clock())
+        case other:
+            return Unknown(f"취소 누계가 {other}원 늘었습니다 (요청 {attempt.amount}원)", mismatch=True)
+

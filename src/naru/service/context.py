@@ -1,0 +1,142 @@
+"""What every use case is handed: the database, the gateway, the clock, fresh ids."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from naru.clock import Clock
+from naru.domain.channel import Channel, Store
+from naru.domain.refusal import Refused, Why
+from naru.domain.values import AttemptId, ImpUid, Instant
+from naru.service.ports import Gateway
+from naru.store import stores
+from naru.store.db import Database
+from naru.store.vault import Vault
+
+T = TypeVar("T")
+
+CALL_BUDGET_S = 28.0
+"""The whole time of one request to us, waiting for a twin and asking again included (design §5)."""
+LEASE_MS = 40_000
+"""How long after *ask* the settle job leaves an attempt to the request that made it: the call's own
+limits (connect 5 s, read 20 s) and one inquiry fit in."""
+
+
+def _no_crash(_point: str) -> None:
+    return
+
+
+def _no_wake() -> None:
+    return
+
+
+def random_digits(count: int) -> str:
+    """Unpredictable decimal digits."""
+    return str(secrets.randbelow(10**count)).zfill(count)
+
+
+@dataclass(slots=True)
+class _Known:
+    """Stores and channels, remembered for a second: they change rarely and every request needs them."""
+
+    at: Instant
+    value: object
+
+
+@dataclass(slots=True)
+class Context:
+    """Handed to every use case. One per process."""
+
+    db: Database
+    vault: Vault
+    gateway: Gateway
+    clock: Clock
+    public_url: str
+    development: bool = False
+    digits: Callable[[int], str] = random_digits
+    crash: Callable[[str], None] = _no_crash
+    """Called at named points where a test may let the process die."""
+    wake: Callable[[], None] = _no_wake
+    """Nudges the job runner after a commit that owes something."""
+    budget_s: float = CALL_BUDGET_S
+    patience_s: float = 0.05
+    """First pause of one who waits for a twin; it doubles up to half a second."""
+    _known: dict[tuple[str, object], _Known] = field(default_factory=dict)
+    _turns: dict[str, asyncio.Event] = field(default_factory=dict)
+    _work: set[asyncio.Future[Any]] = field(default_factory=set)
+
+    def new_imp_uid(self, *, by_api: bool) -> ImpUid:
+        """``imps_`` + 12 digits over the API, ``imp_`` + 12 digits in the window."""
+        return ImpUid(("imps_" if by_api else "imp_") + self.digits(12))
+
+    def inquiry_id(self, imp_uid: str) -> AttemptId:
+        """A fresh number for an inquiry; inquiries are not stored, so it is random."""
+        return AttemptId(f"{imp_uid}Q{self.digits(6)}")
+
+    async def store(self, store_id: int) -> Store:
+        """The store of this id, at most a second old."""
+        known = self._fresh(("store", store_id))
+        if known is None:
+            known = await self.db.glance(stores.store, store_id)
+            self._known["store", store_id] = _Known(self.clock(), known)
+        assert isinstance(known, Store)
+        return known
+
+    async def channels(self, store_id: int) -> list[Channel]:
+        """The store's channels in order, at most a second old."""
+        known = self._fresh(("channels", store_id))
+        if known is None:
+            known = await self.db.glance(stores.channels_of, store_id, self.vault)
+            self._known["channels", store_id] = _Known(self.clock(), known)
+        assert isinstance(known, list)
+        return known  # pyright: ignore[reportUnknownVariableType]
+
+    async def channel(self, store_id: int, channel_id: int) -> Channel:
+        """One channel of a store, disabled or not."""
+        for c in await self.channels(store_id):
+            if c.id == channel_id:
+                return c
+        raise Refused(Why.CHANNEL_UNKNOWN, channel_id=channel_id)
+
+    def forget(self) -> None:
+        """Stores or channels have changed in this process."""
+        self._known.clear()
+
+    def _fresh(self, key: tuple[str, object]) -> object | None:
+        known = self._known.get(key)
+        if known is None or not 0 <= self.clock() - known.at < 1000:
+            return None
+        return known.value
+
+    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run what was asked of the PG to its end, even if the caller goes away."""
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait until nothing that was asked of the PG is under way in this process."""
+        while self._work:
+            await asyncio.wait(self._work)
+
+    # taking turns: one who waits is woken in this process at once, and looks by itself for other processes' sake
+
+    async def turn(self, key: str, timeout: float) -> None:
+        """Wait until something happened to *key* (a payment or an order), at most *timeout* seconds."""
+        event = self._turns.setdefault(key, asyncio.Event())
+        try:
+            await asyncio.wait_for(event.wait(), timeout)
+        except TimeoutError:
+            pass
+
+    def happened(self, *keys: str) -> None:
+        """Wake those who wait for one of these."""
+        for key in keys:
+            event = self._turns.pop(key, None)
+            if event is not None:
+                event.set()

@@ -1,0 +1,124 @@
+"""What the use cases need from a payment gateway, and nothing about how one is spoken to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from naru.domain.channel import Channel
+from naru.domain.outcome import Details, Finding, Outcome, Sealed
+from naru.domain.values import AttemptId, Instant, Won
+from naru.pan import Card
+
+
+@dataclass(frozen=True, slots=True)
+class CardPayment:
+    """A payment with card credentials, or with a billing key."""
+
+    attempt_id: AttemptId
+    amount: Won
+    tax_free: Won
+    vat_amount: Won | None
+    name: str
+    buyer_name: str | None
+    buyer_email: str | None
+    customer_id: str
+    quota: int
+    """Instalment months, 0 for a lump sum."""
+    card: Card | None = None
+    billing_key: Sealed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Taking back (part of) a trade."""
+
+    attempt_id: AttemptId
+    pay_method: str
+    org_tid: str
+    amount: Won
+    tax_free: Won
+    mixed_tax: bool
+    """The payment has a tax-free part, so the cancel must say how it splits."""
+    round: int
+    reason: str | None
+    balance_after: Won
+    """What should be left of the trade afterwards; an answer that says otherwise is a mismatch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Asking about a trade. *attempt_id* is the pay attempt's number, *amount* its amount."""
+
+    inquiry_id: AttemptId
+    attempt_id: AttemptId
+    pay_method: str
+    amount: Won
+    asked_at: Instant
+    pg_tid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an inquiry found, with the total that was ever cancelled of the trade (KRW)."""
+
+    finding: Finding
+    cancelled: Won = Won(0)  # noqa: RUF009
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A noti, read and verified: an event at the PG, in our words."""
+
+    kind: str
+    """approve | cancel | issued | deposit | revoked | reversal | refund"""
+    mid: str
+    pay_method: str
+    pg_tid: str
+    attempt_id: str
+    """The order number in the noti: ours, or ``0000000`` for a fixed-unlimited deposit."""
+    amount: Won
+    at: Instant
+    org_tid: str = ""
+    details: Details = field(default_factory=Details)
+    billing_key: Sealed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A noti that cannot be read, is forged, or belongs to no MID of ours."""
+
+    verdict: str
+    """unreadable | forged | unmatched"""
+    note: str
+    mid: str | None = None
+    trd_no: str | None = None
+    mcht_trd_no: str | None = None
+
+
+class Gateway(Protocol):
+    """A payment gateway. Calls end within the connector's own time limits and never raise."""
+
+    async def pay(self, channel: Channel, payment: CardPayment) -> Outcome:
+        """Charge a card."""
+        ...
+
+    async def cancel(self, channel: Channel, cancel: Cancel) -> Outcome:
+        """Take back (part of) a trade."""
+        ...
+
+    async def inquire(self, channel: Channel, question: Question) -> Found:
+        """Ask what became of a trade."""
+        ...
+
+    def notice_mid(self, body: bytes, content_type: str) -> str | None:
+        """The MID that a noti claims to be about, unverified."""
+        ...
+
+    def read_notice(self, body: bytes, content_type: str, channels: list[Channel]) -> Notice | Unreadable:
+        """Read a noti and verify it with the keys of its MID's channels."""
+        ...
+
+    def redact(self, body: bytes) -> bytes:
+        """A noti's body fit to be stored: no billing key, no card-like digits."""
+        ...

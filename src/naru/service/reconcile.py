@@ -1,0 +1,135 @@
+"""The settle job: looks at every attempt whose result is open until somebody knows.
+
+It takes attempts by their next look time; the lease is the next look time, so one that died with
+its taker simply comes due again.
+"""
+
+from __future__ import annotations
+
+from naru import logs
+from naru.domain.outcome import Declined, Done, NoSuchTrade, NotSent, Outcome, Pending, Unknown
+from naru.domain.payment import Attempt, Op, Payment, Purpose, State
+from naru.domain.values import HOUR, MINUTE, SECOND, AttemptId, Instant
+from naru.service.cancel import ask_about_cancel, to_cancel
+from naru.service.context import LEASE_MS, Context
+from naru.service.ports import Question
+from naru.service.settle import settle_now
+from naru.store import mail, payments
+from naru.store.db import Tx
+from naru.store.payments import Stored
+
+log = logs.logger("reconcile")
+
+BELIEVE_MS = 60 * SECOND
+"""How long after sending "no such trade" may still mean that the request is travelling."""
+DENIALS = 2
+"""How often, after that, it must be heard before it counts as not sent."""
+WINDOW_MS = 15 * MINUTE
+"""A window attempt closes this long after opening; its payment stays ready."""
+ALARM_MS = 10 * MINUTE
+_PAUSES_MS = (20 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE)
+
+
+def pause_after(checks: int) -> int:
+    """How long to wait before asking again, in ms."""
+    return _PAUSES_MS[checks - 1] if 0 < checks <= len(_PAUSES_MS) else HOUR
+
+
+async def check_due(cx: Context, most: int = 20) -> int:
+    """Look at attempts whose time has come. Returns how many there were."""
+    now = cx.clock()
+    rows = await cx.db.write(payments.claim_checks, now, now + LEASE_MS, most)
+    for row in rows:
+        await check(cx, row.id, row.checks)
+    return len(rows)
+
+
+async def check(cx: Context, attempt_id: str, checks: int) -> None:
+    """Find out what became of one attempt, and settle it or say when to look again."""
+    stored = await cx.db.read(_of_attempt, attempt_id)
+    if stored is None:
+        return
+    attempt = stored.payment.attempt(attempt_id)
+    assert attempt is not None
+    if not attempt.is_open:
+        await cx.db.write(payments.check_again, attempt_id, None)
+        return
+    if attempt.op is Op.PAY:
+        outcome = await _look_at_payment(cx, stored, attempt)
+    elif attempt.purpose is Purpose.NET and attempt.state is State.ASKED and checks == 1:
+        channel = await cx.channel(stored.payment.store_id, stored.payment.channel_id)
+        outcome = await cx.gateway.cancel(channel, to_cancel(stored.payment, attempt))
+        cx.crash("answered")
+    else:
+        channel = await cx.channel(stored.payment.store_id, stored.payment.channel_id)
+        outcome = await ask_about_cancel(cx, channel, stored.payment, attempt)
+    await _conclude(cx, stored, attempt, outcome, checks)
+
+
+async def _look_at_payment(cx: Context, stored: Stored, attempt: Attempt) -> Outcome | None:
+    p = stored.payment
+    channel = await cx.channel(p.store_id, p.channel_id)
+    found = await cx.gateway.inquire(
+        channel,
+        Question(
+            cx.inquiry_id(p.imp_uid), AttemptId(attempt.id), p.pay_method, attempt.amount, attempt.asked_at,
+            stored.row.pg_tid,
+        ),
+    )  # fmt: skip
+    return None if isinstance(found.finding, NoSuchTrade) else found.finding
+
+
+async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outcome | None, checks: int) -> None:
+    now = cx.clock()
+    p = stored.payment
+    match outcome:
+        case Done() | Declined() | NotSent():
+            await settle_now(cx, attempt.id, outcome)
+            return
+        case None:
+            age = now - attempt.asked_at
+            denied = age >= BELIEVE_MS
+            if denied and stored.attempt_rows[attempt.id].denials + 1 >= DENIALS:
+                if _in_window(p, attempt):
+                    if age >= WINDOW_MS:
+                        await cx.db.write(close_window, attempt.id, now)
+                        return
+                else:
+                    await settle_now(cx, attempt.id, NotSent("헥토파이낸셜에 거래가 없습니다"))
+                    return
+            soon = now + 15 * SECOND if denied else max(Instant(attempt.asked_at + BELIEVE_MS), now + SECOND)
+            if _in_window(p, attempt):
+                soon = max(now + pause_after(checks), 0)
+            await cx.db.write(payments.check_again, attempt.id, soon, denied=denied)
+        case Pending() | Unknown():
+            await settle_now(cx, attempt.id, outcome)
+            await cx.db.write(payments.check_again, attempt.id, now + pause_after(checks))
+    if now - attempt.asked_at >= ALARM_MS and not _in_window(p, attempt):
+        await cx.db.write(_open_too_long, p, attempt, now)
+
+
+def _in_window(p: Payment, attempt: Attempt) -> bool:
+    return attempt.op is Op.PAY and not p.by_api
+
+
+def _of_attempt(attempt_id: str) -> Tx[Stored | None]:
+    row = yield from payments.attempt_row(attempt_id)
+    if row is None:
+        return None
+    return (yield from payments.load(row.imp_uid))
+
+
+def close_window(attempt_id: str, now: Instant) -> Tx[None]:
+    """Nobody came back from the window and Hecto knows of nothing: stop looking. The payment stays ready."""
+    yield from payments.close_attempt(attempt_id, now)
+
+
+def _open_too_long(p: Payment, attempt: Attempt, now: Instant) -> Tx[None]:
+    what = "결제" if attempt.op is Op.PAY else "취소"
+    text = f"{what} 결과를 10분 넘게 확인하지 못했습니다 ({attempt.id})"
+    if (
+        yield from mail.raise_alarm(
+            f"unknown:{attempt.id}", "unknown", text, store_id=p.store_id, imp_uid=p.imp_uid, now=now
+        )
+    ):
+        log.error("alarm.raised", kind="unknown", imp_uid=p.imp_uid, attempt=attempt.id)

@@ -1,0 +1,203 @@
+"""The one door. Every answer of the PG (response, noti, return page, inquiry) becomes facts here:
+the entries and the webhooks they owe are one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from naru import logs
+from naru.domain.outcome import Declined, Done, Outcome
+from naru.domain.payment import (
+    MONEY_IN,
+    Applied,
+    Attempt,
+    EntryKind,
+    Op,
+    Payment,
+    Purpose,
+    State,
+    Void,
+    absorb_cancelled,
+    apply_cancel,
+    apply_pay,
+    ask_net_cancel,
+    show,
+    sub_id,
+    tell_open,
+)
+from naru.domain.values import MINUTE, Instant
+from naru.service import webhooks
+from naru.service.context import Context
+from naru.store import mail, payments
+from naru.store.db import Tx
+from naru.store.payments import Order, Stored
+
+log = logs.logger("settle")
+
+NET_TRIES = 3
+"""How often a refused net cancel is asked again before the approval counts as the shop's."""
+NET_PAUSE_MS = 10 * MINUTE
+TOLD_UNKNOWN = "결제 결과를 확인하지 못해 실패로 처리했습니다. 승인된 것으로 확인되면 자동으로 취소됩니다."
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A payment after news, and the attempt the news was about."""
+
+    payment: Payment
+    attempt: Attempt
+    row: Any
+
+
+def commit(
+    before: Stored, applied: Applied, now: Instant, *, details: Any = None, pg_tid: str | None = None,
+    overrides: Mapping[str, Any] | None = None, order: Order | None = None, telling: bool = False,
+) -> Tx[Payment]:  # fmt: skip
+    """Write new facts with everything they call for: projection, webhooks, net cancel, order, alarms.
+
+    *order* is given when the caller holds the order's lock; *telling* when the shop hears the result
+    as the answer to its request.
+    """
+    after, alarms, check_at = _take_back(applied, now)
+    yield from payments.save(
+        before, after, now, details=details, pg_tid=pg_tid, overrides=overrides, check_at=check_at
+    )
+    yield from _tell(before, after, now, telling)
+    if order is not None:
+        new = _order_after(order, after)
+        if new != order:
+            yield from payments.set_order(after.store_id, after.merchant_uid, new)
+    for kind, text in alarms:
+        key = f"{kind}:{after.imp_uid}:{text}"[:160]
+        if (
+            yield from mail.raise_alarm(
+                key, kind, f"{text} ({after.imp_uid})", store_id=after.store_id, imp_uid=after.imp_uid, now=now
+            )
+        ):
+            log.error("alarm.raised", kind=kind, imp_uid=after.imp_uid, text=text)
+    return after
+
+
+def _take_back(applied: Applied, now: Instant) -> tuple[Payment, list[tuple[str, str]], dict[str, int]]:
+    """An approval that nobody may keep owes its net cancel; refused for good, it is the shop's money."""
+    p = applied.payment
+    alarms = [("mismatch", applied.alarm)] if applied.alarm else []
+    if p.void is Void.DUPLICATE and applied.alarm:
+        alarms = [("second_approval", applied.alarm)]
+    if not p.voided or not p.left or p.open_cancel:
+        return p, alarms, {}
+    nets = [a for a in p.attempts if a.purpose is Purpose.NET]
+    if sum(a.state is State.DECLINED for a in nets) >= NET_TRIES:
+        alarms.append(("net_cancel_refused", "승인 자동 취소가 거절되어 결제 완료로 처리했습니다"))
+        return replace(p, void=Void.KEPT), alarms, {}
+    number = 1 + sum(a.op is Op.CANCEL for a in p.attempts)
+    net = ask_net_cancel(p, sub_id(p.imp_uid, "C", number), now)
+    assert net is not None
+    return p.with_attempt(net), alarms, {net.id: now + (NET_PAUSE_MS if nets else 0)}
+
+
+def _order_after(order: Order, p: Payment) -> Order:
+    paid_by, busy_by = order.paid_by, order.busy_by
+    if p.received and not p.voided and paid_by is None:
+        paid_by = p.imp_uid
+    pay = p.pay_attempt
+    taking_back = p.voided and p.left > 0
+    busy = p.by_api and ((pay is not None and pay.op is Op.PAY and pay.is_open) or taking_back)
+    if busy and busy_by is None:
+        busy_by = p.imp_uid
+    elif not busy and busy_by == p.imp_uid:
+        busy_by = None
+    return Order(paid_by, busy_by)
+
+
+def _tell(before: Stored, after: Payment, now: Instant, telling: bool) -> Tx[None]:
+    """One row for every new entry of money: a webhook, or why there is none."""
+    known = {e.id for e in before.payment.entries}
+    status = show(after).status.value
+    for entry in after.entries:
+        if entry.id in known:
+            continue
+        silent: str | None = "taken back" if after.voided else None
+        cancellation = None
+        if entry.kind in MONEY_IN:
+            told_as = status if entry.kind is EntryKind.DEPOSIT else "paid"
+        else:
+            told_as, cancellation = "cancelled", entry.id
+            attempt = after.attempt(entry.attempt_id) if entry.attempt_id else None
+            if attempt is not None and silent is None:
+                silent = webhooks.silence_of_cancel(attempt, telling)
+        yield from webhooks.owe(
+            before.row, f"{entry.id}:{entry.kind}", told_as, now, cancellation_id=cancellation, silent=silent
+        )
+    if after.void is Void.KEPT and before.payment.void is not Void.KEPT:
+        yield from webhooks.owe(before.row, f"{after.imp_uid}:kept", status, now)
+
+
+def settle(attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = False) -> Tx[Settled | None]:
+    """Apply news about an attempt. None when there is no such attempt.
+
+    *telling*: the caller is about to be answered; if the result is still open, a payment is told
+    "failed", and whatever turns out later is taken back; a cancel is told "being checked".
+    """
+    attempt_row = yield from payments.attempt_row(attempt_id)
+    if attempt_row is None:
+        return None
+    order = None
+    if attempt_row.op in (Op.PAY, Op.ISSUE) or attempt_row.purpose == Purpose.NET:
+        first = yield from payments.load(attempt_row.imp_uid)
+        assert first is not None
+        order = yield from payments.lock_order(first.payment.store_id, first.payment.merchant_uid)
+    before = yield from payments.load(attempt_row.imp_uid, lock=True)
+    assert before is not None
+    p = before.payment
+    attempt = p.attempt(attempt_id)
+    assert attempt is not None
+    if attempt.op is Op.PAY:
+        by_other = order is not None and order.paid_by not in (None, p.imp_uid)
+        applied = apply_pay(p, attempt_id, outcome, now, paid_by_other=by_other)
+    else:
+        applied = apply_cancel(p, attempt_id, outcome, now)
+    done = applied.payment.attempt(attempt_id)
+    assert done is not None
+    if telling and done.is_open:
+        applied = replace(applied, payment=tell_open(applied.payment, attempt_id, TOLD_UNKNOWN, now))
+    details, tid = (outcome.details, outcome.pg_tid) if isinstance(outcome, Done) else (None, None)
+    after = yield from commit(
+        before, applied, now, details=details, pg_tid=tid if attempt.op is Op.PAY else None, order=order,
+        telling=telling,
+    )  # fmt: skip
+    result = after.attempt(attempt_id)
+    assert result is not None
+    if result.state is not attempt.state:
+        log.info(
+            "attempt.settled", attempt=attempt_id, imp_uid=p.imp_uid, op=attempt.op.value, state=result.state.value,
+            code=outcome.code if isinstance(outcome, Declined) else None,
+        )  # fmt: skip
+    return Settled(after, result, before.row)
+
+
+def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -> Tx[Payment | None]:
+    """The PG says how much of a trade went back in all; record what we did not know of."""
+    first = yield from payments.load(imp_uid)
+    if first is None:
+        return None
+    order = yield from payments.lock_order(first.payment.store_id, first.payment.merchant_uid)
+    before = yield from payments.load(imp_uid, lock=True)
+    assert before is not None
+    if before.payment.open_cancel:
+        return before.payment  # the difference may be the open cancel: the settle job tells them apart
+    applied = absorb_cancelled(before.payment, tid, total, now, purpose)
+    after = yield from commit(before, applied, now, order=order)
+    return after
+
+
+async def settle_now(cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False) -> Settled | None:
+    """`settle` in its own transaction; wakes who waits for the payment's or the order's turn."""
+    settled = await cx.db.write(settle, attempt_id, outcome, cx.clock(), telling=telling)
+    if settled is not None:
+        p = settled.payment
+        cx.happened(p.imp_uid, f"{p.store_id}:{p.merchant_uid}")
+        cx.wake()
+    return settled

@@ -1,0 +1,330 @@
+"""The tables. Booleans are 0/1, instants are UTC epoch ms, amounts are KRW, JSON is text.
+
+No type decorators and no Python-side defaults: statements run on raw drivers, which skip both.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite numbers rows by itself only for INTEGER PRIMARY KEY."""
+
+
+def _flag(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""One-row facts: the clock's offset in development, a check value of the master key, when doctor last ran."""
+
+stores = Table(
+    "stores",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("imp_code", String(32), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("webhook_url", Text),
+    Column("webhook_url_test", Text),
+    Column("webhook_type", String(40), nullable=False, server_default=text("'application/json'")),
+    Column("webhook_secret", LargeBinary, nullable=False),  # sealed
+    Column("webhook_retry", String(16), nullable=False, server_default=text("'naru'")),  # naru | portone | off
+    Column("switches", Text, nullable=False, server_default=text("'{}'")),  # design §8's store switches, by name
+    Column("allowed_ips", Text, nullable=False, server_default=text("''")),  # CIDR list, empty: anywhere
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("store_id", Id, ForeignKey("stores.id"), nullable=False),
+    Column("imp_key", String(64), nullable=False, unique=True),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("old_secret_sha256", String(64)),  # rotated out, still good until old_secret_until
+    Column("old_secret_until", BigInteger),
+    Column("token_issued_at", BigInteger),
+    Column("token_expires_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("store_id", Id, ForeignKey("stores.id"), nullable=False),
+    Column("channel_key", String(64), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("environment", String(8), nullable=False),  # sandbox | test | live
+    Column("mid", String(12), nullable=False),
+    Column("use", String(8), nullable=False),  # window | api
+    Column("hash_key", LargeBinary, nullable=False),  # sealed
+    Column("aes_key", LargeBinary, nullable=False),  # sealed
+    Column("credentials", String(16), nullable=False, server_default=text("''")),  # card | card_birth | card_birth_pwd
+    Column("flags", Text, nullable=False, server_default=text("'{}'")),  # contract flags, by name
+    Column("accounts", Text, nullable=False, server_default=text("'[]'")),  # assigned virtual account numbers
+    Column("addresses", Text, nullable=False, server_default=text("'{}'")),  # base address per host role
+    Column("merchant_name", String(100), nullable=False),
+    Column("merchant_name_en", String(100), nullable=False),
+    Column("taxation", String(8), nullable=False, server_default=text("''")),  # reconciliation only
+    Column("is_default", Integer, nullable=False, server_default=text("0")),
+    Column("noti_seen_at", BigInteger),  # when Hecto last reached us for this MID
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    Index("ix_channels_mid", "mid"),
+    Index("ix_channels_store_id", "store_id", "position"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("store_id", Id, primary_key=True, autoincrement=False),
+    Column("merchant_uid", String(80), primary_key=True),
+    Column("paid_by", String(32)),
+    Column("busy_by", String(32)),
+)
+"""One row per merchant_uid: the lock under which payments of one order take turns.
+
+``paid_by`` is the payment that was ever approved for it, for ever; ``busy_by`` is the API payment
+whose result is still to come (or whose approval is still being taken back)."""
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("imp_uid", String(32), primary_key=True),
+    Column("store_id", Id, nullable=False),
+    Column("channel_id", Id, nullable=False),
+    Column("merchant_uid", String(80), nullable=False),
+    Column("pay_method", String(16), nullable=False),
+    Column("route", String(8), nullable=False),  # pc | mobile | api
+    Column("pg_id", String(12), nullable=False),
+    Column("sandbox", Integer, nullable=False),  # 1: no real money
+    Column("name", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("tax_free", BigInteger, nullable=False),
+    Column("vat_amount", BigInteger),
+    Column("currency", String(3), nullable=False),
+    Column("buyer_name", Text),
+    Column("buyer_email", Text),
+    Column("buyer_tel", Text),
+    Column("buyer_addr", Text),
+    Column("buyer_postcode", Text),
+    Column("custom_data", Text),
+    Column("user_agent", Text),
+    Column("notice_urls", Text),  # JSON list; null: the store's address
+    Column("customer_uid", String(80)),
+    Column("customer_uid_usage", String(24)),
+    Column("extra", Text, nullable=False, server_default=text("'{}'")),  # what only one flow needs, JSON
+    _flag("escrow"),
+    _flag("cash_receipt_issued"),
+    Column("account", String(1), nullable=False, server_default=text("''")),
+    Column("void", String(16), nullable=False, server_default=text("''")),
+    # computed from attempts and entries; `naru doctor` compares
+    Column("status", String(12), nullable=False),
+    Column("cancel_amount", BigInteger, nullable=False, server_default=text("0")),
+    Column("started_at", BigInteger, nullable=False),
+    Column("paid_at", BigInteger),
+    Column("failed_at", BigInteger),
+    Column("cancelled_at", BigInteger),
+    Column("status_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("fail_reason", Text),
+    Column("cancel_reason", Text),
+    # what the PG told
+    Column("pg_tid", String(64)),
+    Column("apply_num", String(20)),
+    Column("card_code", String(8)),
+    Column("card_name", Text),
+    Column("card_number", String(24)),
+    Column("card_quota", Integer, nullable=False, server_default=text("0")),
+    Column("card_type", Integer),
+    Column("bank_code", String(8)),
+    Column("bank_name", Text),
+    Column("emb_pg_provider", String(24)),
+    Column("vbank_code", String(8)),
+    Column("vbank_name", Text),
+    Column("vbank_num", String(32)),
+    Column("vbank_holder", Text),
+    Column("vbank_due", BigInteger),
+    Column("vbank_issued_at", BigInteger),
+    CheckConstraint("amount >= 0", name="amount"),
+    CheckConstraint("cancel_amount >= 0", name="cancel_amount"),
+    Index("ix_payments_order", "store_id", "merchant_uid", "started_at"),
+    Index("ix_payments_status", "store_id", "status", "status_at", "imp_uid"),
+    Index("ix_payments_status_at", "store_id", "status_at", "imp_uid"),
+    Index("ix_payments_started", "store_id", "started_at", "imp_uid"),
+    Index("ix_payments_pg_tid", "pg_tid"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String(48), primary_key=True),  # mchtTrdNo
+    Column("imp_uid", String(32), nullable=False),
+    Column("store_id", Id, nullable=False),
+    Column("channel_id", Id, nullable=False),
+    Column("op", String(12), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("purpose", String(8), nullable=False),
+    Column("round", Integer, nullable=False, server_default=text("0")),
+    Column("org_tid", String(64), nullable=False, server_default=text("''")),
+    Column("told", String(12), nullable=False, server_default=text("''")),
+    Column("reason", Text),
+    Column("tax_free", BigInteger, nullable=False, server_default=text("0")),
+    Column("pg_code", String(16)),
+    Column("pg_message", Text),
+    Column("request", Text, nullable=False, server_default=text("''")),
+    _flag("seen"),
+    _flag("webhook"),
+    Column("extra", Text, nullable=False, server_default=text("'{}'")),  # what only one op needs, JSON
+    # when the settle job is to look at it next; the lease is the next run time
+    Column("check_at", BigInteger),
+    Column("checks", Integer, nullable=False, server_default=text("0")),
+    Column("denials", Integer, nullable=False, server_default=text("0")),  # "no such trade", heard late enough
+    CheckConstraint("amount >= 0", name="amount"),
+    Index("ix_attempts_imp_uid", "imp_uid"),
+    Index(
+        "ix_attempts_check_at",
+        "check_at",
+        sqlite_where=text("check_at IS NOT NULL"),
+        postgresql_where=text("check_at IS NOT NULL"),
+    ),
+    Index("ix_attempts_asked_at", "asked_at"),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", String(96), primary_key=True),
+    Column("imp_uid", String(32), nullable=False),
+    Column("store_id", Id, nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("pg_tid", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("attempt_id", String(48)),
+    Column("org_tid", String(64), nullable=False, server_default=text("''")),
+    Column("reason", Text),
+    Column("depositor", Text),
+    CheckConstraint("amount > 0", name="amount"),
+    Index("ix_entries_imp_uid", "imp_uid"),
+    Index("ix_entries_at", "store_id", "at"),
+)
+"""Money that moved. Append-only: rows are never changed or deleted."""
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("received_at", BigInteger, nullable=False),
+    Column("path", String(80), nullable=False),
+    Column("remote", String(64), nullable=False),
+    Column("content_type", String(120), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # as received, size-capped, card-like digits and billing keys out
+    Column("verdict", String(16), nullable=False),  # new | applied | again | forged | unreadable | unmatched | mismatch | noted
+    Column("note", Text),
+    Column("mid", String(12)),
+    Column("trd_no", String(64)),
+    Column("mcht_trd_no", String(100)),
+    Column("imp_uid", String(32)),
+    Column("handled_at", BigInteger),
+    Index("ix_inbox_received_at", "received_at"),
+    Index("ix_inbox_imp_uid", "imp_uid"),
+    Index("ix_inbox_verdict", "verdict", "received_at"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("kind", String(24), nullable=False),  # webhook | …
+    Column("key", String(160), nullable=False, unique=True),
+    Column("store_id", Id),
+    Column("imp_uid", String(32)),
+    Column("payload", Text, nullable=False),
+    Column("run_at", BigInteger),  # null: done or dead
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("state", String(8), nullable=False, server_default=text("'open'")),  # open | done | dead
+    Column("last_error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Index(
+        "ix_jobs_run_at",
+        "run_at",
+        sqlite_where=text("run_at IS NOT NULL"),
+        postgresql_where=text("run_at IS NOT NULL"),
+    ),
+    Index("ix_jobs_imp_uid", "imp_uid"),
+    Index("ix_jobs_state", "state", "created_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("job_id", Id, nullable=False),
+    Column("store_id", Id, nullable=False),
+    Column("imp_uid", String(32), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("try_no", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    Column("status", Integer),  # HTTP status; null: no answer
+    Column("error", Text),
+    Column("request", Text, nullable=False),
+    Column("response", Text),
+    Index("ix_deliveries_job_id", "job_id"),
+    Index("ix_deliveries_imp_uid", "imp_uid"),
+    Index("ix_deliveries_started_at", "store_id", "started_at"),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("key", String(160), nullable=False),
+    Column("store_id", Id),
+    Column("imp_uid", String(32)),
+    Column("kind", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("raised_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    Column("closed_by", Text),
+    UniqueConstraint("key"),
+    Index("ix_alarms_raised_at", "raised_at"),
+)
