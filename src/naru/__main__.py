@@ -1,0 +1,384 @@
+"""The command line: dev, init, serve, worker, sandbox, migrate, doctor, channel, token, trigger, clock."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import cyclopts
+from cyclopts import Parameter
+
+from naru import settings as cfg
+
+if TYPE_CHECKING:
+    from naru.app import Parts
+
+T = TypeVar("T")
+
+app = cyclopts.App(name="naru", help="PortOne V1 호환 결제 게이트웨이. A self-hosted payment gateway.", version_flags=["--version"])
+channel_app = cyclopts.App(name="channel", help="채널(계약) 관리. Channels.")
+trigger_app = cyclopts.App(name="trigger", help="샌드박스에 사건 일으키기. Make something happen in the sandbox.")
+clock_app = cyclopts.App(name="clock", help="개발용 시계. The development clock.")
+app.command(channel_app)
+app.command(trigger_app)
+app.command(clock_app)
+
+DataDir = Annotated[Path, Parameter(help="키와 SQLite 파일의 위치. Where the master key and the SQLite file live.")]
+DATA_DIR = Path(".naru")
+
+
+def _die(text: str) -> None:
+    print(f"naru: {text}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _settings(data_dir: Path, **given: object) -> cfg.Settings:
+    """Production settings; in a development directory, the development ones."""
+    env = cfg.environment()
+    if (data_dir / "dev.json").exists() and "NARU_PUBLIC_URL" not in env:
+        from naru import dev
+
+        return dev.settings_of(data_dir)
+    try:
+        return cfg.from_env(env, data_dir, **given)
+    except cfg.SettingsError as e:
+        _die(str(e))
+        raise
+
+
+def _with_parts(settings: cfg.Settings, work: Callable[[Parts], Awaitable[T]]) -> T:
+    from naru import logs
+    from naru.app import open_parts
+    from naru.domain.refusal import Refused
+    from naru.store.db import Unavailable
+    from naru.store.migrate import WrongSchema
+    from naru.store.vault import WrongMasterKey
+
+    logs.set_up(level="warning", as_json=False)
+
+    async def run() -> T:
+        parts = await open_parts(settings)
+        try:
+            return await work(parts)
+        finally:
+            await parts.close()
+
+    try:
+        return asyncio.run(run())
+    except Refused as refusal:
+        from naru.api.answers import words
+
+        _die(words(refusal))
+    except WrongSchema as e:
+        _die(f"{e} (naru migrate)")
+    except WrongMasterKey:
+        _die("마스터 키가 이 데이터베이스의 것이 아닙니다. The master key is not this database's.")
+    except Unavailable as e:
+        _die(f"데이터베이스를 열 수 없습니다. The database cannot be opened: {e}")
+    raise AssertionError
+
+
+@app.command
+def dev(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    sandbox_port: int = 8001,
+    shop_port: int = 8002,
+    data_dir: DataDir = DATA_DIR,
+    database_url: str | None = None,
+    night_cancel: bool = False,
+    log_level: str = "warning",
+) -> None:
+    """Start gateway, sandbox and demo shop for development, and print what to try."""
+    from naru import dev as development
+
+    raise SystemExit(
+        development.run(
+            host=host, port=port, sandbox_port=sandbox_port, shop_port=shop_port, data_dir=data_dir,
+            database_url=database_url, night_cancel=night_cancel, log_level=log_level,
+        )
+    )  # fmt: skip
+
+
+@app.command(name="_gateway", show=False)
+def _gateway(*, data_dir: DataDir = DATA_DIR, log_level: str = "warning") -> None:
+    """The gateway process of `naru dev`."""
+    from naru import dev as development
+
+    development.serve_gateway(data_dir, log_level)
+
+
+@app.command
+def init(*, name: str = "내 상점", webhook_url: str | None = None, data_dir: DataDir = DATA_DIR) -> None:
+    """Make the master key, the database and the first store; keys are printed once."""
+    from naru.service import setup
+    from naru.store.migrate import MigrationFailed, migrate
+
+    env = cfg.environment()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    os.chmod(data_dir, 0o700)
+    if cfg.read_master_key(env, data_dir) is None:
+        descriptor = os.open(data_dir / "master.key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        print(f"마스터 키를 만들었습니다: {data_dir / 'master.key'} (백업과 따로 보관하세요. Keep it apart from backups.)")
+    settings = cfg.from_env({"NARU_PUBLIC_URL": "http://localhost:8000", **env}, data_dir)
+    try:
+        migrate(settings.database_url)
+    except MigrationFailed as e:
+        _die(str(e))
+
+    async def make(parts: Parts) -> setup.NewStore:
+        await setup.check_master_key(parts.cx)
+        return await setup.make_store(parts.cx, name, webhook_url)
+
+    store = _with_parts(settings, make)
+    print(
+        f"상점 '{name}'을 만들었습니다. 아래 값은 다시 볼 수 없습니다. These are shown once.\n"
+        f"  고객사 식별코드 (imp code)      {store.imp_code}\n"
+        f"  REST API 키 (imp_key)          {store.imp_key}\n"
+        f"  REST API secret (imp_secret)   {store.imp_secret}\n"
+        f"  웹훅 서명 비밀값 (whsec)         {store.webhook_secret}\n"
+        f"다음: naru channel add --store {store.imp_code} …, 그리고 NARU_PUBLIC_URL=https://… naru serve"
+    )
+
+
+@app.command
+def migrate(*, data_dir: DataDir = DATA_DIR) -> None:
+    """Bring the database to this version."""
+    from naru.store.migrate import MigrationFailed
+    from naru.store.migrate import migrate as run
+
+    env = cfg.environment()
+    url = env.get("NARU_DATABASE_URL") or f"sqlite:///{(data_dir / 'naru.db').resolve()}"
+    try:
+        run(url)
+    except MigrationFailed as e:
+        _die(str(e))
+    print("데이터베이스가 최신입니다. The database is up to date.")
+
+
+@app.command
+def serve(*, host: str = "127.0.0.1", port: int = 8000, data_dir: DataDir = DATA_DIR) -> None:
+    """Serve in production, jobs included. Refuses published credentials and missing settings."""
+    from naru import serving
+
+    try:
+        settings = cfg.from_env(cfg.environment(), data_dir, host=host, port=port)
+    except cfg.SettingsError as e:
+        _die(str(e))
+        return
+    _with_parts(settings, serving.refuse_unsafe)
+    serving.serve(settings)
+
+
+@app.command
+def worker(*, data_dir: DataDir = DATA_DIR) -> None:
+    """Run jobs only, beside other processes on one PostgreSQL."""
+    from naru import serving
+
+    settings = _settings(data_dir)
+    if not settings.database_url.startswith("postgresql"):
+        _die("`naru worker`는 PostgreSQL에서만 씁니다. SQLite에서는 `naru serve`가 작업도 처리합니다.")
+    serving.work(settings)
+
+
+@app.command
+def sandbox(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8001,
+    data_dir: DataDir = DATA_DIR,
+    night_cancel: bool = False,
+    log_level: str = "info",
+) -> None:
+    """Serve the Hecto sandbox alone."""
+    from naru import serving
+
+    serving.serve_sandbox(host, port, data_dir, night_cancel=night_cancel, log_level=log_level)
+
+
+@app.command
+def doctor(*, data_dir: DataDir = DATA_DIR) -> None:
+    """Check the books. Ends with 1 when something is wrong."""
+    from naru.service import doctor as checks
+
+    settings = _settings(data_dir)
+    problems = _with_parts(settings, lambda parts: checks.examine(parts.cx))
+    for p in problems:
+        print(f"{p.kind:16} {p.imp_uid or '-':20} {p.text}")
+    where = settings.database_url.rpartition("@")[2]
+    print(f"{where}: {'이상 없음. The books are right.' if not problems else f'{len(problems)}건의 문제가 있습니다.'}")
+    raise SystemExit(1 if problems else 0)
+
+
+@app.command
+def token(*, data_dir: DataDir = DATA_DIR, imp_key: str | None = None, imp_secret: str | None = None) -> None:
+    """Print a ready Authorization header (development: without credentials)."""
+    from naru.service import access, setup
+
+    settings = _settings(data_dir)
+    if settings.development:
+        imp_key, imp_secret = imp_key or setup.DEV_IMP_KEY, imp_secret or setup.DEV_IMP_SECRET
+    issued = _with_parts(settings, lambda parts: access.get_token(parts.cx, imp_key, imp_secret))
+    print(f"Authorization: Bearer {issued.text}")
+
+
+@channel_app.command(name="list")
+def channel_list(*, data_dir: DataDir = DATA_DIR) -> None:
+    """List channels in order."""
+    from naru.store import stores
+
+    async def work(parts: Parts) -> None:
+        names = {s.id: s.imp_code for s in await parts.db.read(stores.all_stores)}
+        for c in await parts.db.read(stores.all_channels, parts.cx.vault):
+            marks = " ".join(["기본" if c.is_default else "", "중지" if c.disabled else ""]).strip()
+            print(
+                f"{names[c.store_id]}  {c.key:34}  {c.environment:8} {c.use:7} {c.mid:12} {c.credentials or '-':16} {c.name} {marks}"
+            )
+
+    _with_parts(_settings(data_dir), work)
+
+
+@channel_app.command(name="add")
+def channel_add(
+    *,
+    store: str,
+    name: str,
+    mid: str,
+    use: Literal["window", "api"],
+    environment: Literal["sandbox", "test", "live"] = "sandbox",
+    credentials: Literal["", "card", "card_birth", "card_birth_pwd"] = "",
+    flag: list[str] | None = None,
+    account: list[str] | None = None,
+    merchant_name: str = "상점",
+    merchant_name_en: str = "Shop",
+    default: bool = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Add a channel. Its keys are read from NARU_HASH_KEY and NARU_AES_KEY, so that no shell history keeps them."""
+    from naru.domain.channel import Credentials, Environment, Use
+    from naru.service import setup
+    from naru.store import stores
+
+    env = cfg.environment()
+
+    async def work(parts: Parts) -> str:
+        found = await parts.db.read(stores.store_by_code, store)
+        if found is None:
+            _die(f"상점이 없습니다: {store}")
+        assert found is not None
+        return await setup.add_channel(
+            parts.cx, store_id=found.id, name=name, environment=Environment(environment), mid=mid, use=Use(use),
+            hash_key=env.get("NARU_HASH_KEY"), aes_key=env.get("NARU_AES_KEY"), credentials=Credentials(credentials),
+            flags=dict.fromkeys(flag or [], True), accounts=account, merchant_name=merchant_name,
+            merchant_name_en=merchant_name_en, default=default,
+        )  # fmt: skip
+
+    print(_with_parts(_settings(data_dir), work))
+
+
+@channel_app.command(name="default")
+def channel_default(channel_key: str, *, data_dir: DataDir = DATA_DIR) -> None:
+    """Make a channel the default of its use (window or api)."""
+    from naru.store import stores
+
+    async def work(parts: Parts) -> None:
+        for c in await parts.db.read(stores.all_channels, parts.cx.vault):
+            if c.key == channel_key:
+                await parts.db.write(stores.make_default, c.id, c.store_id, c.use)
+                print(f"{c.name}: 기본 채널로 지정했습니다.")
+                return
+        _die(f"채널이 없습니다: {channel_key}")
+
+    _with_parts(_settings(data_dir), work)
+
+
+@channel_app.command(name="check")
+def channel_check(channel_key: str, *, data_dir: DataDir = DATA_DIR) -> None:
+    """Prove a channel's keys with a harmless signed inquiry at Hecto."""
+    from naru.service import channels
+
+    async def work(parts: Parts) -> channels.Checked:
+        return await channels.check(parts.cx, channel_key)
+
+    result = _with_parts(_settings(data_dir), work)
+    print(result.text)
+    raise SystemExit(0 if result.good else 1)
+
+
+@trigger_app.command(name="fault")
+def trigger_fault(
+    name: str, *, message: str = "any", times: int = 1, ms: int | None = None, code: str | None = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:  # fmt: skip
+    """Let the sandbox misbehave: request_lost, answer_lost, delay, noti_lost, noti_doubled, wrong_amount …"""
+    body: dict[str, Any] = {"name": name, "message": message, "times": times}
+    body.update({k: v for k, v in (("ms", ms), ("code", code)) if v is not None})
+    print(_call(f"{_settings(data_dir).sandbox_url}/_sandbox/faults", body))
+
+
+@trigger_app.command(name="noti")
+def trigger_noti(trd_no: str, *, data_dir: DataDir = DATA_DIR) -> None:
+    """Let the sandbox send a trade's noti again."""
+    print(_call(f"{_settings(data_dir).sandbox_url}/_sandbox/notis/{trd_no}/resend", {}))
+
+
+@trigger_app.command(name="deposit")
+def trigger_deposit(
+    account: str, amount: int, *, depositor: str = "홍길동", data_dir: DataDir = DATA_DIR
+) -> None:
+    """Let somebody pay into a virtual account."""
+    body = {"account": account, "amount": amount, "depositor": depositor}
+    print(_call(f"{_settings(data_dir).sandbox_url}/_sandbox/deposits", body))
+
+
+@clock_app.command(name="advance")
+def clock_advance(span: str, *, data_dir: DataDir = DATA_DIR) -> None:
+    """Move development time forward: 90s, 15m, 2h, 31d. Jobs run at their due times on the way."""
+    units = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    if not span or span[-1] not in units or not span[:-1].isdigit():
+        _die("90s, 15m, 2h, 31d 처럼 써 주세요.")
+    print(_call(f"{_settings(data_dir).public_url}/_dev/clock", {"advance_ms": int(span[:-1]) * units[span[-1]]}))
+
+
+@clock_app.command(name="show")
+def clock_show(*, data_dir: DataDir = DATA_DIR) -> None:
+    """Show development time."""
+    print(_call(f"{_settings(data_dir).public_url}/_dev/clock", None))
+
+
+def _call(url: str, body: object) -> str:
+    """POST (or GET) JSON and return the answer's text; a refusal ends the program."""
+    import aiohttp
+
+    async def call() -> tuple[int, str]:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=600)) as session,
+            session.request("GET" if body is None else "POST", url, json=body) as answer,
+        ):
+            return answer.status, await answer.text()
+
+    try:
+        status, text = asyncio.run(call())
+    except aiohttp.ClientError as e:
+        _die(f"{url}: {e} (naru dev가 실행 중인가요?)")
+        raise
+    if status >= 400:
+        _die(text)
+    return text
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

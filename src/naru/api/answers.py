@@ -1,0 +1,122 @@
+"""What the V1 wire answers: the envelope, and one table from refusals to code, words and HTTP status.
+
+Rule of thumb (behaviour §1.4): actions that are turned down answer 200 with ``code`` 1, or -1 where
+the card or the PG said no; look-ups that find nothing are 404, authentication is 401, both -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from litestar import Response
+
+from naru.domain.refusal import Refused, Why
+
+JSON = "application/json; charset=UTF-8"
+_encode = msgspec.json.Encoder().encode
+
+
+def envelope(code: int, message: str | None, response: Any, status: int = 200) -> Response[bytes]:
+    """``{code, message, response}``."""
+    body = _encode({"code": code, "message": message, "response": response})
+    return Response(body, status_code=status, media_type=JSON)
+
+
+def ok(response: Any, status: int = 200) -> Response[bytes]:
+    """A success."""
+    return envelope(0, None, response, status)
+
+
+def fail(message: str, *, code: int = -1, status: int = 200) -> Response[bytes]:
+    """A failure that the PG or the rules decided."""
+    return envelope(code, message, None, status)
+
+
+Facts = dict[str, Any]
+_CAN = {
+    "card_api": ("비인증결제모듈 사용정보를 찾을 수 없습니다.", "API 수기결제 채널을 추가해 주세요"),
+    "window": ("등록된 PG 설정 정보가 없습니다.", "결제창 채널을 추가해 주세요"),
+}
+
+
+def _parameter(f: Facts) -> str:
+    problem = f.get("problem")
+    if problem is None:
+        return f"{f['name']} 파라메터가 누락되었습니다."
+    return f"{f['name']} 파라메터가 올바르지 않습니다. ({problem})"
+
+
+def _no_channel(f: Facts) -> str:
+    literal, hint = _CAN.get(str(f.get("can")), ("계약이 필요합니다.", "채널의 계약 항목을 확인해 주세요"))
+    where = f" '{f['channel']}' 채널은 이 용도로 쓸 수 없습니다." if f.get("channel") else ""
+    return f"{literal}{where} (채널 관리에서 {hint})"
+
+
+def _channel_unknown(f: Facts) -> str:
+    what = f.get("channel_key") or f.get("pg") or f.get("channel_id")
+    return f"등록된 PG 설정 정보가 없습니다. ({what}: 채널 관리에서 채널키와 MID를 확인해 주세요)"
+
+
+def _credentials(f: Facts) -> str:
+    return f"{', '.join(f['names'])} 파라메터가 누락되었습니다. ('{f['channel']}' 채널의 계약 항목입니다)"
+
+
+_TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
+    Why.UNAUTHORIZED: (401, -1, "Unauthorized"),
+    Why.KEY_MISSING: (400, -1, "imp_key, imp_secret 파라메터가 누락되었습니다."),
+    Why.KEY_WRONG: (401, -1, "인증에 실패하였습니다. API키와 secret을 확인하세요."),
+    Why.IP_BLOCKED: (403, -1, lambda f: f"허용되지 않은 IP 주소입니다. ({f['remote']})"),
+    Why.PAYMENT_NOT_FOUND: (404, -1, "존재하지 않는 결제정보입니다."),
+    Why.STATUS_UNKNOWN: (400, -1, "지원되지 않는 상태값입니다."),
+    Why.PAGE_BEYOND: (404, -1, "요청하신 페이지가 존재하지 않습니다."),
+    Why.PARAMETER: (200, 1, _parameter),
+    Why.NO_CHANNEL: (200, 1, _no_channel),
+    Why.CHANNEL_UNKNOWN: (200, 1, _channel_unknown),
+    Why.CREDENTIALS: (200, 1, _credentials),
+    Why.ALREADY_PAID: (200, -1, "이미 결제가 이루어진 거래건입니다."),
+    Why.BEING_CHECKED: (
+        200,
+        -1,
+        lambda f: f"merchant_uid {f['merchant_uid']}의 다른 결제 요청 결과를 확인하고 있습니다. 잠시 후 다시 시도해 주세요.",
+    ),
+    Why.CANCEL_NOTHING: (200, 1, "취소할 결제건이 존재하지 않습니다."),
+    Why.CANCEL_UID_MISSING: (200, 1, "imp_uid 또는 merchant_uid를 지정해주셔야합니다."),
+    Why.CANCEL_ALL_BACK: (200, 1, "이미 전액취소된 주문입니다."),
+    Why.CANCEL_CHECKSUM: (
+        200,
+        1,
+        lambda f: f"취소 가능 잔액이 일치하지 않습니다. (checksum {f['checksum']}원, 잔액 {f['left']}원)",
+    ),
+    Why.CANCEL_TOO_MUCH: (
+        200,
+        1,
+        lambda f: f"취소 요청 금액이 취소 가능 잔액보다 큽니다. (요청 {f['amount']}원, 잔액 {f['left']}원)",
+    ),
+    Why.CANCEL_BUSY: (200, 1, "진행 중인 다른 취소의 결과를 확인하고 있습니다. 잠시 후 다시 시도해 주세요."),
+    Why.CANCEL_TAX_FREE: (200, 1, lambda f: f"취소할 면세금액이 올바르지 않습니다. (최대 {f['most']}원)"),
+    Why.NOT_SUPPORTED: (200, 1, lambda f: str(f["what"])),
+    Why.CONFLICT: (200, 1, "같은 Idempotency-Key로 다른 내용이 요청되었습니다."),
+}
+
+
+def words(refusal: Refused) -> str:
+    """The Korean sentence of a refusal."""
+    text = _TABLE[refusal.why][2]
+    return text if isinstance(text, str) else text(refusal.facts)
+
+
+def refused(refusal: Refused) -> Response[bytes]:
+    """A refusal as V1 tells it. ``status`` and ``code`` among its facts override the table."""
+    status, code, _ = _TABLE[refusal.why]
+    answer = fail(
+        words(refusal), code=int(str(refusal.facts.get("code", code))), status=int(str(refusal.facts.get("status", status)))
+    )
+    if status == 401:
+        # The misspelt header is PortOne's own; clients look for it.
+        answer.headers["WWW-Authorize"] = "iamport"
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="naru"'
+    return answer
+
+

@@ -1,0 +1,51 @@
+"""Who calls, and with what: the access token in any of V1's forms, the parameters, the context."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from litestar import Request
+from litestar.datastructures import State
+
+from naru.api import wire
+from naru.service import access
+from naru.service.access import Caller
+from naru.service.context import Context
+
+ApiRequest = Request[Any, Any, State]
+
+
+def context(request: ApiRequest) -> Context:
+    """The process's context."""
+    return cast("Context", request.app.state["cx"])
+
+
+def remote(request: ApiRequest) -> str:
+    """The caller's address (behind a trusted proxy: as the proxy says)."""
+    return request.client.host if request.client else ""
+
+
+def presented_token(request: ApiRequest) -> str | None:
+    """The token in V1's order: Authorization (with or without Bearer), X-ImpTokenHeader, ``_token``."""
+    header = request.headers.get("authorization")
+    if header:
+        scheme, _, rest = header.strip().partition(" ")
+        return rest.strip() if rest and scheme.lower() == "bearer" else header.strip()
+    return request.headers.get("x-imptokenheader") or request.query_params.get("_token")
+
+
+async def caller(request: ApiRequest) -> Caller:
+    """Who calls. Raises Refused (UNAUTHORIZED, IP_BLOCKED) before anything else happens."""
+    return await access.authenticate(context(request), presented_token(request), remote(request))
+
+
+def query(request: ApiRequest) -> wire.Params:
+    """The query's parameters."""
+    return wire.Params(wire.parse_form(request.scope["query_string"].decode("latin-1")))
+
+
+async def params(request: ApiRequest) -> wire.Params:
+    """The query's and the body's parameters; the body wins."""
+    values = wire.parse_form(request.scope["query_string"].decode("latin-1"))
+    values.update(wire.parse_body(await request.body()))
+    return wire.Params(values)

@@ -1,0 +1,174 @@
+"""The composition root: the only place that knows all parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from naru import logs
+from naru.api import answers, health, hecto, payments, subscribe, users
+from naru.api.paths import QuotedPaths
+from naru.clock import Clock, SystemClock
+from naru.connectors.hecto.client import Client
+from naru.connectors.hecto.gateway import HectoGateway
+from naru.domain.refusal import Refused
+from naru.jobs.deliver import Sender
+from naru.jobs.worker import Runner
+from naru.service.context import Context
+from naru.settings import Settings
+from naru.store import stores
+from naru.store.db import Database, Unavailable, open_database
+from naru.store.vault import Vault
+
+log = logs.logger("http")
+
+MAX_BODY = 256 * 1024
+DRAIN_S = 30.0
+
+
+def handlers() -> list[Any]:
+    """Every route of the gateway."""
+    return [
+        *health.HANDLERS,
+        *users.HANDLERS,
+        *payments.HANDLERS,
+        *subscribe.HANDLERS,
+        *hecto.HANDLERS,
+    ]
+
+
+class Parts:
+    """A running gateway's parts, opened and closed together."""
+
+    def __init__(self, settings: Settings, clock: Clock, db: Database) -> None:
+        self.settings = settings
+        self.db = db
+        self.client = Client()
+        self.sender = Sender(allow_private=settings.development or settings.allow_private_targets)
+        gateway = HectoGateway(
+            self.client, clock, public_url=settings.public_url, sandbox_url=settings.sandbox_url
+        )
+        self.cx = Context(
+            db=db,
+            vault=Vault(settings.master_key),
+            gateway=gateway,
+            clock=clock,
+            public_url=settings.public_url,
+            development=settings.development,
+        )
+        self.runner = Runner(self.cx, self.sender)
+        self.cx.wake = self.runner.wake
+
+    async def close(self) -> None:
+        """Let what was asked of the PG finish, then close everything."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.cx.drain(), DRAIN_S)
+        await self.client.close()
+        await self.sender.close()
+        await self.db.close()
+
+
+async def open_parts(settings: Settings, clock: Clock | None = None) -> Parts:
+    """Open the database and put the parts together."""
+    db = await open_database(settings.database_url, pool_max=settings.pool_max)
+    if clock is None:
+        offset = await db.read(stores.get_meta, "clock_offset_ms") if settings.development else None
+        clock = SystemClock(int(offset or 0) + settings.clock_offset_ms)
+    return Parts(settings, clock, db)
+
+
+def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[Parts], None] | None = None) -> ASGIApp:
+    """The gateway as an ASGI application."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        parts = await open_parts(settings, clock)
+        app.state["cx"] = parts.cx
+        app.state["parts"] = parts
+        if on_open is not None:
+            on_open(parts)
+        worker = asyncio.create_task(parts.runner.run()) if settings.run_jobs else None
+        try:
+            yield
+        finally:
+            parts.runner.stop()
+            if worker is not None:
+                with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                    await asyncio.wait_for(worker, DRAIN_S)
+            await parts.close()
+
+    app = Litestar(
+        route_handlers=handlers(),
+        lifespan=[lifespan],
+        exception_handlers={Refused: _refused, HTTPException: _http_error, Unavailable: _unavailable, Exception: _bug},
+        request_max_body_size=MAX_BODY,
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    return QuotedPaths(RequestLog(app))
+
+
+def _refused(_request: Request[Any, Any, State], refusal: Refused) -> Response[bytes]:
+    log.info("request.refused", why=refusal.why.name)
+    return answers.refused(refusal)
+
+
+def _http_error(_request: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
+    sentences = {
+        404: "존재하지 않는 경로입니다.",
+        405: "지원하지 않는 HTTP 메서드입니다.",
+        413: "요청 본문이 너무 큽니다.",
+        429: "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.",
+    }
+    return answers.fail(sentences.get(error.status_code, "요청을 처리할 수 없습니다."), status=error.status_code)
+
+
+def _unavailable(_request: Request[Any, Any, State], error: Unavailable) -> Response[bytes]:
+    log.error("database.unavailable", error=str(error))
+    return answers.fail("일시적으로 처리할 수 없습니다. 잠시 후 다시 시도해 주세요.", status=503)
+
+
+def _bug(_request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+    log.error("request.crashed", exc_info=error)
+    bound = structlog.contextvars.get_contextvars()
+    return answers.fail(f"내부 오류가 발생했습니다. (요청번호 {bound.get('request_id', '-')})", status=500)
+
+
+class RequestLog:
+    """One line per request, with an id that everything said meanwhile carries."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Time the request and note its status."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=uuid4().hex[:16])
+        started = time.perf_counter()
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        finally:
+            took = round((time.perf_counter() - started) * 1000, 1)
+            log.info("request.finished", method=scope["method"], path=scope["path"], status=status, ms=took)

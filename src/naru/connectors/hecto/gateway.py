@@ -1,0 +1,376 @@
+"""The gateway port spoken in Hecto's messages: our words to theirs, their answers to our five."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from naru import logs
+from naru.clock import Clock
+from naru.connectors.hecto import codes, messages, text
+from naru.connectors.hecto.client import Client, Lost, Reply, Unsent
+from naru.connectors.hecto.crypto import Keys
+from naru.domain.channel import Channel, Environment
+from naru.domain.outcome import (
+    Declined,
+    Details,
+    Done,
+    NoSuchTrade,
+    NotSent,
+    Outcome,
+    Pending,
+    Sealed,
+    Unknown,
+)
+from naru.domain.values import Instant, Won, from_kst, kst_date, kst_time, won
+from naru.service.ports import Cancel, CardPayment, Found, Notice, Question, Unreadable
+
+log = logs.logger("hecto")
+
+HOSTS: dict[Environment, dict[str, str]] = {
+    Environment.SANDBOX: {},
+    Environment.TEST: {
+        "window": "https://tbnpg.settlebank.co.kr",
+        "api": "https://tbgw.settlebank.co.kr",
+        "recon": "https://tb-nspay.settlebank.co.kr",
+        "cash": "https://tcash.settlebank.co.kr",
+    },
+    Environment.LIVE: {
+        "window": "https://npg.settlebank.co.kr",
+        "api": "https://gw.settlebank.co.kr",
+        "recon": "https://nspay.settlebank.co.kr",
+        "cash": "https://cash.settlebank.co.kr",
+    },
+}
+"""Base address per host role (reference §1.1); a channel's own addresses win. The sandbox has one for all."""
+
+_BILL_KEY = re.compile(rb"(?i)(billKey=)[^&]+")
+
+
+def keys_of(channel: Channel) -> Keys:
+    """The channel's hash key and AES key."""
+    return Keys(channel.hash_key.reveal(), channel.aes_key.reveal())
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer that is Hecto's and belongs to the question, or why there is none."""
+
+    values: Mapping[str, str]
+    outcome: Outcome | None
+    """Set when the answer is no success, or there is none."""
+
+
+class HectoGateway:
+    """Hecto Financial as a gateway. One per process; open it inside a running event loop."""
+
+    def __init__(self, client: Client, clock: Clock, *, public_url: str, sandbox_url: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._noti_url = f"{public_url}/settle_payments/notice"
+        self._sandbox_url = sandbox_url
+
+    def address(self, channel: Channel, role: str) -> str:
+        """The base address of a host role for a channel."""
+        own = channel.addresses.get(role)
+        if own:
+            return own.rstrip("/")
+        if channel.environment is Environment.SANDBOX:
+            return self._sandbox_url
+        return HOSTS[channel.environment][role]
+
+    # asking
+
+    async def exchange(
+        self, channel: Channel, message: messages.Message, number: str, values: Mapping[str, str], *, same: Mapping[str, str]
+    ) -> Exchange:
+        """Send one JSON message under our order *number* and judge the answer.
+
+        *same* are fields of a success that must be what we asked; another value is a mismatch.
+        """
+        now = self._clock()
+        keys = keys_of(channel)
+        asked = {"mchtId": channel.mid, "mchtTrdNo": number, "trdDt": kst_date(now), "trdTm": kst_time(now), **values}
+        body = messages.build_request(message, asked, keys)
+        url = self.address(channel, message.host.value) + message.path
+        reply = await self._client.post_json(url, body, message=message.id, attempt=number)
+        match reply:
+            case Unsent():
+                return Exchange({}, NotSent(f"헥토파이낸셜에 연결하지 못했습니다 ({reply.reason})"))
+            case Lost():
+                return Exchange({}, Unknown(f"헥토파이낸셜의 응답을 받지 못했습니다 ({reply.reason})"))
+            case Reply():
+                return self._judge(message, keys, asked, body["data"].get("pktHash", ""), reply.body, same)
+
+    def _judge(
+        self, message: messages.Message, keys: Keys, asked: Mapping[str, str], seal: str, raw: bytes, same: Mapping[str, str]
+    ) -> Exchange:
+        try:
+            answer = messages.open_answer(message, msgspec.json.decode(_utf8(raw)), keys, seal)
+        except (msgspec.DecodeError, UnicodeDecodeError, messages.BadMessage):
+            return Exchange({}, Unknown("헥토파이낸셜의 응답을 읽을 수 없습니다"))
+        values = answer.values
+        code, words = values.get("outRsltCd", ""), values.get("outRsltMsg", "")
+        if answer.sealed is messages.Sealed.WRONG or (answer.done and answer.sealed is messages.Sealed.NONE):
+            return Exchange(values, Unknown("응답의 해쉬가 맞지 않습니다", code, mismatch=True))
+        for name in ("mchtId", "mchtTrdNo"):
+            if values.get(name, asked[name]) != asked[name]:
+                return Exchange(values, Unknown(f"응답의 {name}이 요청과 다릅니다", code, mismatch=True))
+        if not answer.done:
+            return Exchange(values, refusal(code, words, values.get("outStatCd", "")))
+        if answer.unreadable:
+            return Exchange(values, Unknown(f"응답의 {', '.join(answer.unreadable)}을 해독할 수 없습니다", code))
+        for name, wanted in same.items():
+            if values.get(name) != wanted:
+                return Exchange(values, Unknown(f"응답의 {name}이 요청과 다릅니다", code, mismatch=True))
+        return Exchange(values, None)
+
+    async def pay(self, channel: Channel, payment: CardPayment) -> Outcome:
+        """M05 with card data, M07 with a billing key."""
+        amount = str(payment.amount)
+        values = {
+            "pmtprdNm": text.clean(payment.name, 128, "상품"),
+            "mchtCustNm": text.clean(payment.buyer_name, 30, "구매자"),
+            "mchtCustId": text.identifier(payment.customer_id),
+            "email": text.clean(payment.buyer_email, 60),
+            "instmtMon": f"{payment.quota:02d}",
+            "crcCd": "KRW",
+            "trdAmt": amount,
+            "notiUrl": self._noti_url,
+            **text.tax(payment.amount, payment.tax_free, payment.vat_amount),
+        }
+        if payment.card is not None:
+            message = messages.CARD_PAY
+            expiry = payment.card.expiry.reveal()
+            values["cardNo"] = payment.card.number.reveal()
+            values["vldDtYear"], values["vldDtMon"] = expiry[2:4], expiry[4:6]
+            if payment.card.birth:
+                values["idntNo"] = payment.card.birth.reveal()
+            if payment.card.password2:
+                values["cardPwd"] = payment.card.password2.reveal()
+        else:
+            assert payment.billing_key is not None
+            message = messages.CARD_KEY_PAY
+            values["billKey"] = payment.billing_key.reveal()
+        got = await self.exchange(channel, message, payment.attempt_id, values, same={"trdAmt": amount})
+        if got.outcome is not None:
+            return got.outcome
+        return _paid(got.values, payment.amount, self._clock())
+
+    async def cancel(self, channel: Channel, cancel: Cancel) -> Outcome:
+        """M09 card, M10 transfer, M11 phone: the same message under another method."""
+        message = {"card": messages.CARD_CANCEL, "trans": messages.BANK_CANCEL, "phone": messages.MOBILE_CANCEL}[
+            cancel.pay_method
+        ]
+        amount = str(cancel.amount)
+        values = {
+            "orgTrdNo": cancel.org_tid,
+            "crcCd": "KRW",
+            "cnclOrd": f"{cancel.round:03d}",
+            "cnclAmt": amount,
+            "cnclRsn": text.clean(cancel.reason, 255, "취소"),
+            **text.tax(cancel.amount, cancel.tax_free, mixed=cancel.mixed_tax and cancel.tax_free != cancel.amount),
+        }
+        got = await self.exchange(
+            channel, message, cancel.attempt_id, values, same={"cnclAmt": amount, "orgTrdNo": cancel.org_tid}
+        )
+        if got.outcome is not None:
+            return got.outcome
+        left = got.values.get("blcAmt", "")
+        return Done(
+            pg_tid=got.values.get("trdNo", ""),
+            amount=cancel.amount,
+            at=self._clock(),
+            balance=won(int(left)) if left.isdigit() else None,
+        )
+
+    async def inquire(self, channel: Channel, question: Question) -> Found:
+        """M21. It tells the trade's amount and the total that was cancelled, nothing about single cancels."""
+        now = self._clock()
+        keys = keys_of(channel)
+        amount = str(question.amount)
+        asked = {
+            "mchtId": channel.mid,
+            "mchtTrdNo": question.inquiry_id,
+            "trdDt": kst_date(now),
+            "trdTm": kst_time(now),
+            "method": codes.METHOD[question.pay_method],
+            "trdAmt": amount,
+            "orgTrdDt": kst_date(question.asked_at),
+            "orgMchtTrdNo": question.attempt_id,
+        }
+        if question.pg_tid:
+            asked["orgTrdNo"] = question.pg_tid
+        message = messages.INQUIRY
+        body = messages.build_request(message, asked, keys)
+        url = self.address(channel, message.host.value) + message.path
+        reply = await self._client.post_json(url, body, message=message.id, attempt=question.attempt_id)
+        if not isinstance(reply, Reply):
+            return Found(Unknown(f"거래 조회에 실패했습니다 ({reply.reason})"))
+        try:
+            answer = messages.open_answer(
+                message, msgspec.json.decode(_utf8(reply.body)), keys, body["data"].get("pktHash", "")
+            )
+        except (msgspec.DecodeError, UnicodeDecodeError, messages.BadMessage):
+            return Found(Unknown("거래 조회 응답을 읽을 수 없습니다"))
+        return self._found(answer, question, asked)
+
+    def _found(self, answer: messages.Answer, question: Question, asked: Mapping[str, str]) -> Found:
+        values = answer.values
+        code, words = values.get("outRsltCd", ""), values.get("outRsltMsg", "")
+        if answer.sealed is messages.Sealed.WRONG:
+            return Found(Unknown("거래 조회 응답의 해쉬가 맞지 않습니다", code, mismatch=True))
+        if values.get("mchtTrdNo", asked["mchtTrdNo"]) != asked["mchtTrdNo"]:
+            return Found(Unknown("다른 거래 조회의 응답입니다", code, mismatch=True))
+        if code in codes.NO_SUCH_TRADE:
+            return Found(NoSuchTrade())
+        if code in codes.PENDING:
+            return Found(Pending(code, words))
+        if code == "0009":
+            return Found(Declined(code, words or "결제에 실패한 거래입니다"))
+        if code not in ("0000", "0001") or values.get("outStatCd") not in ("0021", "0000"):
+            return Found(Unknown(words or "거래 조회에 실패했습니다", code))
+        if answer.sealed is messages.Sealed.NONE:
+            return Found(Unknown("거래 조회 응답에 해쉬가 없습니다", code, mismatch=True))
+        amount, cancelled = values.get("trdAmt", ""), values.get("cnclAmt", "") or "0"
+        if amount != asked["trdAmt"] or not cancelled.isdigit() or not values.get("trdNo"):
+            return Found(Unknown("조회된 거래의 금액이 요청과 다릅니다", code, mismatch=True))
+        total = won(int(cancelled))
+        if code == "0001" and total == 0:
+            total = question.amount
+        done = Done(
+            pg_tid=values["trdNo"], amount=question.amount, at=question.asked_at, also_cancelled=total
+        )
+        return Found(done, total)
+
+    # being told
+
+    def notice_mid(self, body: bytes, content_type: str) -> str | None:
+        """The MID that a noti claims to be about, unverified."""
+        try:
+            return messages.read_form(body, content_type).get("mchtId") or None
+        except messages.BadMessage:
+            return None
+
+    def read_notice(self, body: bytes, content_type: str, channels: list[Channel]) -> Notice | Unreadable:
+        """Read a noti and verify it with the keys of its MID's channels."""
+        try:
+            form = messages.read_form(body, content_type)
+        except messages.BadMessage:
+            return Unreadable("unreadable", "형식을 읽을 수 없습니다")
+        ids = {"mid": form.get("mchtId"), "trd_no": form.get("trdNo"), "mcht_trd_no": form.get("mchtTrdNo")}
+        message = messages.find_noti(form)
+        if message is None:
+            return Unreadable("unreadable", "알 수 없는 종류의 통보입니다", **ids)
+        if not channels:
+            return Unreadable("unmatched", "등록되지 않은 MID입니다", **ids)
+        for channel in channels:
+            noti = messages.open_noti(message, form, keys_of(channel))
+            if noti.sealed:
+                return _notice(noti, ids)
+        return Unreadable("forged", "해쉬가 맞지 않습니다", **ids)
+
+    def redact(self, body: bytes) -> bytes:
+        """A noti's body without billing keys and card-like digits."""
+        out = _BILL_KEY.sub(rb"\1***", body)
+        return logs.scrub(out.decode("latin-1")).encode("latin-1")
+
+
+def refusal(code: str, words: str, state: str) -> Outcome:
+    """What a failure code proves. An unlisted one proves nothing."""
+    if code in codes.PENDING:
+        return Pending(code, words)
+    if state == "0031" and code in codes.DECLINED:
+        return Declined(code, words or "거절되었습니다")
+    return Unknown(words or "알 수 없는 응답입니다", code)
+
+
+def _utf8(raw: bytes) -> bytes:
+    raw.decode("utf-8")  # msgspec checks strings only where it reads them
+    return raw
+
+
+def _paid(values: Mapping[str, str], amount: Won, now: Instant) -> Outcome:
+    if not values.get("trdNo"):
+        return Unknown("응답에 거래번호가 없습니다", values.get("outRsltCd", ""))
+    card_code, card_name = codes.issuer(values.get("issrId"), values.get("cardNm"))
+    quota = values.get("instmtMon", "")
+    key = values.get("billKey")
+    return Done(
+        pg_tid=values["trdNo"],
+        amount=amount,
+        at=now,
+        details=Details(
+            apply_num=values.get("apprNo"),
+            card_code=card_code,
+            card_name=card_name,
+            card_number=text.masked(values.get("cardNo")),
+            card_quota=int(quota) if quota.isdigit() else None,
+        ),
+        billing_key=Sealed(key) if key else None,
+    )
+
+
+_KINDS = {
+    ("0021", "CA", "B0"): "approve", ("0021", "CA", "C0"): "cancel",
+    ("0021", "RA", "B0"): "approve", ("0021", "RA", "C0"): "cancel",
+    ("0021", "MP", "B0"): "approve", ("0021", "MP", "B2"): "approve", ("0021", "MP", "C0"): "cancel",
+    ("0021", "MP", "C1"): "refund",
+    ("0051", "VA", "A0"): "issued", ("0021", "VA", "B1"): "deposit", ("0021", "VA", "A2"): "revoked",
+    ("0121", "VA", "B2"): "reversal", ("0021", "VA", "C0"): "refund",
+}  # fmt: skip
+
+
+def _notice(noti: messages.Noti, ids: Mapping[str, str | None]) -> Notice | Unreadable:
+    v = noti.values
+    kind = _KINDS.get((v.get("outStatCd", ""), v.get("method", ""), v.get("bizType", "")))
+    if kind is None:
+        return Unreadable("unreadable", "알 수 없는 종류의 통보입니다", **ids)
+    amount = v.get("trdAmt", "")
+    try:
+        at = from_kst(v.get("trdDtm", ""))
+        due = from_kst(v["expireDt"]) if v.get("expireDt") else None
+        value = won(int(amount)) if amount.isdigit() and amount.isascii() else None
+    except ValueError:
+        return Unreadable("unreadable", "시각 또는 금액을 읽을 수 없습니다", **ids)
+    if value is None and kind != "revoked":
+        return Unreadable("unreadable", "금액이 없습니다", **ids)
+    card_code, card_name = codes.issuer(v.get("cardCd"), v.get("cardNm"))
+    bank_code, bank_name = codes.bank(v.get("bankCd"), v.get("bankNm"))
+    is_account = v["method"] == "VA"
+    quota = v.get("instmtMon", "")
+    key = v.get("billKey")
+    return Notice(
+        kind=kind,
+        mid=v["mchtId"],
+        pay_method=codes.PAY_METHOD[v["method"]],
+        pg_tid=v.get("trdNo", ""),
+        attempt_id=v.get("mchtTrdNo", ""),
+        amount=value if value is not None else Won(0),
+        at=at,
+        org_tid=v.get("orgTrdNo", ""),
+        details=Details(
+            apply_num=v.get("cardApprNo"),
+            card_code=card_code,
+            card_name=card_name,
+            card_number=text.masked(v.get("cardNo")),
+            card_quota=int(quota) if quota.isdigit() else None,
+            bank_code=None if is_account else bank_code,
+            bank_name=None if is_account else bank_name,
+            depositor=v.get("dpstrNm"),
+            account_bank=bank_code if is_account else None,
+            account_number=v.get("vAcntNo"),
+            account_due=due,
+            receipt_id=v.get("csrcIssNo"),
+        ),
+        billing_key=Sealed(key) if key else None,
+    )
+
+
+def sandbox_keys() -> tuple[str, str]:
+    """Hecto's published test keys (hash, AES), which the sandbox uses for every MID."""
+    return "ST1009281328226982205", "pgSettle30y739r82jtd709yOfZ2yK5K"
+

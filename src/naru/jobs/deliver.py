@@ -1,0 +1,198 @@
+"""Delivering webhooks: V1's body and times, Standard Webhooks headers beside, one row per try."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import json
+import random
+import socket
+import time
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from standardwebhooks import Webhook
+
+from naru import logs
+from naru.domain.values import DAY, MINUTE, SECOND, Instant
+from naru.service.context import Context
+from naru.store import mail, payments, stores
+
+log = logs.logger("webhook")
+
+FIRST_TIMEOUT = aiohttp.ClientTimeout(total=40, sock_connect=10, sock_read=30)
+AGAIN_TIMEOUT = aiohttp.ClientTimeout(total=15)
+LEASE_MS = 60 * SECOND
+STEADY_TRIES = 5
+"""Re-sends one minute apart (PortOne's), before they grow apart."""
+GIVE_UP_MS = DAY
+EXCERPT = 2000
+_AGAIN_ON = frozenset({408, 425, 429})
+
+
+class ForbiddenTarget(OSError):
+    """The address of a webhook leads into a private network."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip.is_global and not ip.is_multicast
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names to public addresses only: checked at connect time, so a name cannot rebind."""
+
+    def __init__(self) -> None:
+        self._inner = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Resolve, refusing a name that leads anywhere private. Raises ForbiddenTarget."""
+        found = await self._inner.resolve(host, port, family)
+        if any(not is_public(r["host"]) for r in found):
+            raise ForbiddenTarget(f"{host} leads into a private network")
+        return found
+
+    async def close(self) -> None:
+        """Nothing is held."""
+        await self._inner.close()
+
+
+class Sender:
+    """Posts webhooks. Open it inside a running event loop."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self.allow_private = allow_private
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            resolver = None if self.allow_private else PublicResolver()
+            connector = aiohttp.TCPConnector(limit=100, limit_per_host=20, keepalive_timeout=3, resolver=resolver)
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(
+        self, url: str, body: bytes, headers: dict[str, str], timeout: aiohttp.ClientTimeout
+    ) -> tuple[int | None, str | None, str | None]:
+        """Returns (HTTP status or None, error or None, excerpt of the answer or None)."""
+        host = urlsplit(url).hostname or ""
+        try:
+            if not self.allow_private and _is_literal(host) and not is_public(host):
+                raise ForbiddenTarget(f"{host} is in a private network")
+            async with self._open().post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False) as answer:
+                text = (await answer.content.read(EXCERPT)).decode("utf-8", "replace")
+                return answer.status, None, text
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as e:
+            return None, f"{type(e).__name__}: {e}"[:300], None
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def next_try(policy: str, created_at: int, tries: int, now: int, status: int | None) -> Instant | None:
+    """When to send again after try number *tries* failed; None: give up (design §8, PortOne's rules).
+
+    A 4xx is the shop's answer and is not asked again, but for those that mean "later".
+    """
+    if policy == "off":
+        return None
+    if status is not None and 400 <= status < 500 and status not in _AGAIN_ON:
+        return None
+    if tries <= STEADY_TRIES:
+        return Instant(now + MINUTE)
+    if policy == "portone":
+        return None
+    pause = min(MINUTE * 2 ** (tries - STEADY_TRIES), 4 * 60 * MINUTE)
+    pause = int(pause * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+    at = now + pause
+    return Instant(at) if at <= created_at + GIVE_UP_MS else None
+
+
+def message_id(job: Any) -> str:
+    """Standard Webhooks' message id: the same over all tries."""
+    return "msg_" + hashlib.sha256(job.key.encode()).hexdigest()[:32]
+
+
+def render(body: dict[str, str], content_type: str) -> tuple[bytes, str]:
+    """V1's body in the store's content type. The header is exactly this: plugins compare it."""
+    if content_type.startswith("application/x-www-form-urlencoded"):
+        return urlencode(body).encode(), "application/x-www-form-urlencoded"
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
+
+
+async def deliver(cx: Context, sender: Sender, job: Any) -> None:
+    """Send one owed webhook once, write the try down, and say whether it is done, later or dead."""
+    payload = json.loads(job.payload)
+    store = await cx.store(job.store_id)
+    secret = await cx.db.glance(stores.webhook_secret, job.store_id, cx.vault)
+    body, content_type = render(payload["body"], store.webhook_type)
+    started = cx.clock()
+    signed_at = datetime.fromtimestamp(started // 1000, UTC)
+    headers = {
+        "Content-Type": content_type,
+        "User-Agent": "Naru-Webhook/1",
+        "webhook-id": message_id(job),
+        "webhook-timestamp": str(started // 1000),
+        "webhook-signature": Webhook(secret).sign(message_id(job), signed_at, body.decode()),
+    }
+    clock = time.monotonic()
+    status, error, text = await sender.post(
+        payload["url"], body, headers, FIRST_TIMEOUT if job.tries <= 1 else AGAIN_TIMEOUT
+    )
+    took = round((time.monotonic() - clock) * 1000)
+    cx.crash("delivered")
+    now = cx.clock()
+    good = status is not None and 200 <= status < 300
+    again = None if good else next_try(store.webhook_retry, job.created_at, job.tries, now, status)
+    problem = "" if good else error or f"HTTP {status}"
+
+    def conclude() -> Any:
+        yield from mail.delivered(
+            job_id=job.id, store_id=job.store_id, imp_uid=job.imp_uid, url=payload["url"], try_no=job.tries,
+            started_at=started, took_ms=took, status=status, error=error, request=body.decode(),
+            response=logs.scrub(text) if text else None,
+        )  # fmt: skip
+        if good:
+            yield from mail.finish(job.id, job.tries, now=now)
+            if payload["body"].get("cancellation_id"):
+                yield from payments.mark_seen(job.imp_uid)
+            return
+        mine = yield from mail.postpone(job.id, job.tries, run_at=again, error=problem, now=now)
+        if mine and again is None:
+            yield from mail.raise_alarm(
+                f"webhook:{job.id}", "dead_webhook", f"웹훅을 전달하지 못했습니다: {payload['url']} ({problem})",
+                store_id=job.store_id, imp_uid=job.imp_uid, now=now,
+            )  # fmt: skip
+
+    await cx.db.write(conclude)
+    if good:
+        log.info("webhook.delivered", imp_uid=job.imp_uid, status=status, ms=took, tries=job.tries)
+    elif again is None:
+        log.error("webhook.dead", imp_uid=job.imp_uid, url=payload["url"], problem=problem, tries=job.tries)
+    else:
+        log.warning("webhook.postponed", imp_uid=job.imp_uid, url=payload["url"], problem=problem, tries=job.tries)
+
+
+async def deliver_all(cx: Context, sender: Sender, jobs: list[Any]) -> None:
+    """Send several webhooks side by side."""
+    await asyncio.gather(*(deliver(cx, sender, job) for job in jobs))

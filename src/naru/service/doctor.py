@@ -1,0 +1,112 @@
+"""Checks the books: stored = computed, sums, nothing open too long, every entry has its webhook row,
+no card-like digits in free text. Runs on demand and every night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from naru import logs
+from naru.domain.payment import MONEY_IN, Op, Void, show
+from naru.domain.values import HOUR, MINUTE, Instant
+from naru.service.context import Context
+from naru.store import books, payments
+from naru.store.db import Tx
+
+log = logs.logger("doctor")
+
+PAGE = 500
+OPEN_TOO_LONG_MS = HOUR
+FRESH_MS = 2 * MINUTE
+"""Payments touched this recently are left to their requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that must not be."""
+
+    kind: str
+    imp_uid: str | None
+    text: str
+
+
+def _examine(stored: payments.Stored, jobs: set[str], now: Instant) -> Iterator[Problem]:
+    p, row = stored.payment, stored.row
+    try:
+        shown = show(p)
+    except ValueError as e:
+        yield Problem("negative", p.imp_uid, f"돌려준 금액이 받은 금액보다 큽니다 ({e})")
+        return
+    for name, stored_value, computed in (
+        ("status", row.status, shown.status.value),
+        ("cancel_amount", row.cancel_amount, shown.cancel_amount),
+        ("paid_at", row.paid_at, shown.paid_at),
+        ("cancelled_at", row.cancelled_at, shown.cancelled_at),
+    ):
+        if stored_value != computed:
+            yield Problem("stored_differs", p.imp_uid, f"{name}: 저장 {stored_value}, 계산 {computed}")
+    approved = sum(e.amount for e in p.entries if e.kind in MONEY_IN and e.attempt_id)
+    if p.amount and approved > p.amount:
+        yield Problem("too_much_in", p.imp_uid, f"승인 {approved}원이 결제금액 {p.amount}원보다 큽니다")
+    for attempt in p.attempts:
+        in_window = attempt.op is Op.PAY and not p.by_api
+        if attempt.is_open and not in_window and now - attempt.asked_at > OPEN_TOO_LONG_MS:
+            yield Problem("open_too_long", p.imp_uid, f"{attempt.id}의 결과를 1시간 넘게 모릅니다")
+        if attempt.is_open and stored.attempt_rows[attempt.id].check_at is None:
+            yield Problem("unwatched", p.imp_uid, f"{attempt.id}를 확인할 예정이 없습니다")
+    if p.void in (Void.TOLD_FAILED, Void.DUPLICATE) and p.left and p.open_cancel is None:
+        yield Problem("not_taken_back", p.imp_uid, f"취소되어야 할 승인 {p.left}원이 남아 있습니다")
+    for entry in p.entries:
+        event = f"{entry.id}:{entry.kind}"
+        if event not in jobs and f"{event}#0" not in jobs:
+            yield Problem("untold", p.imp_uid, f"{entry.id}의 웹훅 기록이 없습니다")
+
+
+def _page(after: str, until: int) -> Tx[list[tuple[payments.Stored, set[str]]]]:
+    found: list[tuple[payments.Stored, set[str]]] = []
+    imp_uids = yield from books.touched_before(after, until, PAGE)
+    for imp_uid in imp_uids:
+        stored = yield from payments.load(imp_uid)
+        assert stored is not None
+        jobs = yield from books.job_keys(imp_uid)
+        found.append((stored, jobs))
+    return found
+
+
+async def examine(cx: Context) -> list[Problem]:
+    """Check every payment and the free-text columns. Returns the problems found."""
+    problems: list[Problem] = []
+    now = cx.clock()
+    after = ""
+    while True:
+        page = await cx.db.read(_page, after, now - FRESH_MS)
+        if not page:
+            break
+        for stored, jobs in page:
+            problems.extend(_examine(stored, jobs, now))
+        after = page[-1][0].payment.imp_uid
+    for orphan in await cx.db.read(books.orphans):
+        problems.append(Problem("orphan", orphan, "결제가 없는 기록입니다"))
+    for table, column, key in await _card_like(cx):
+        problems.append(Problem("card_digits", None, f"{table}.{column}에 카드번호로 보이는 숫자가 있습니다 ({key})"))
+    return problems
+
+
+async def _card_like(cx: Context) -> list[tuple[str, str, Any]]:
+    hits: list[tuple[str, str, Any]] = []
+    for table, columns in books.FREE_TEXT.items():
+        after: Any = None
+        while True:
+            rows = await cx.db.read(books.free_text, table, after, PAGE)
+            if not rows:
+                break
+            for row in rows:
+                for i, column in enumerate(columns, start=1):
+                    value = row[i]
+                    if isinstance(value, bytes):
+                        value = value.decode("latin-1")
+                    if value and logs.card_like(value):
+                        hits.append((table, column, row[0]))
+            after = rows[-1][0]
+    return hits

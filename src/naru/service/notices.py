@@ -1,0 +1,130 @@
+"""Notis: stored first, verified, idempotent, in any order, answered ``OK`` only after commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from naru import logs
+from naru.domain.outcome import Done
+from naru.domain.payment import Op, Purpose
+from naru.domain.values import AttemptId, Instant
+from naru.service.context import LEASE_MS, Context
+from naru.service.ports import Notice, Question, Unreadable
+from naru.service.settle import absorb, settle_now
+from naru.store import mail, payments, stores, views
+from naru.store.db import Tx
+
+log = logs.logger("notices")
+
+MAX_BODY = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a noti: a word, a note, the payment it belongs to."""
+
+    word: str
+    note: str | None = None
+    imp_uid: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether Hecto may stop sending it."""
+        return self.word in ("applied", "again", "noted")
+
+
+async def receive(cx: Context, *, path: str, remote: str, content_type: str, body: bytes) -> bool:
+    """Take in one noti. True: it is committed and Hecto may forget it."""
+    letter = await cx.db.write(
+        mail.receive, path=path, remote=remote, content_type=content_type[:120], body=cx.gateway.redact(body),
+        now=cx.clock(),
+    )  # fmt: skip
+    cx.crash("letter stored")
+    return await handle(cx, letter, body, content_type)
+
+
+async def handle(cx: Context, letter: int, body: bytes, content_type: str) -> bool:
+    """Read, verify and apply a stored noti, and write down its verdict. Safe to repeat (the operator's replay)."""
+    mid = cx.gateway.notice_mid(body, content_type)
+    channels = await cx.db.glance(stores.channels_by_mid, mid, cx.vault) if mid else []
+    notice = cx.gateway.read_notice(body, content_type, channels)
+    if isinstance(notice, Unreadable):
+        log.warning("notice.refused", verdict=notice.verdict, note=notice.note, mid=notice.mid, letter=letter)
+        await cx.db.write(
+            mail.judge, letter, notice.verdict, note=notice.note, mid=(notice.mid or "")[:12] or None,
+            trd_no=(notice.trd_no or "")[:64] or None, mcht_trd_no=(notice.mcht_trd_no or "")[:100] or None,
+            now=cx.clock(),
+        )  # fmt: skip
+        return False
+    verdict = await apply(cx, notice, {c.id for c in channels})
+    await cx.db.write(
+        mail.judge, letter, verdict.word, note=verdict.note, mid=notice.mid, trd_no=notice.pg_tid,
+        mcht_trd_no=notice.attempt_id, imp_uid=verdict.imp_uid, now=cx.clock(),
+    )  # fmt: skip
+    for channel in channels:
+        await cx.db.write(stores.noti_seen, channel.id, cx.clock())
+    log.info("notice.received", kind=notice.kind, verdict=verdict.word, imp_uid=verdict.imp_uid, letter=letter)
+    return verdict.ok
+
+
+async def apply(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdict:
+    """Make a verified noti's news facts."""
+    match notice.kind:
+        case "approve":
+            return await _approved(cx, notice, channel_ids)
+        case "cancel" | "refund":
+            return await _went_back(cx, notice, channel_ids)
+        case _:
+            return Verdict("unmatched", f"처리할 수 없는 종류입니다: {notice.kind}")
+
+
+async def _approved(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdict:
+    row = await cx.db.glance(payments.attempt_row, notice.attempt_id)
+    if row is None or row.channel_id not in channel_ids or row.op != Op.PAY:
+        return Verdict("unmatched", "나루가 보낸 주문번호가 아닙니다")
+    was_done = row.state == "done"
+    done = Done(notice.pg_tid, notice.amount, notice.at, notice.details)
+    settled = await settle_now(cx, row.id, done)
+    assert settled is not None
+    if notice.amount != row.amount:
+        return Verdict("mismatch", f"금액이 다릅니다: 요청 {row.amount}원, 통보 {notice.amount}원", row.imp_uid)
+    return Verdict("again" if was_done else "applied", None, row.imp_uid)
+
+
+async def _went_back(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdict:
+    """A cancel noti only makes us look: matched by the original trade's number, never by the order number."""
+    imp_uid = await cx.db.glance(views.payment_of_trade, notice.org_tid or notice.pg_tid)
+    stored = await cx.db.read(payments.load, imp_uid) if imp_uid else None
+    if stored is None or stored.payment.channel_id not in channel_ids:
+        return Verdict("unmatched", "원거래를 찾을 수 없습니다")
+    p = stored.payment
+    if any(e.pg_tid == notice.pg_tid for e in p.entries):
+        return Verdict("again", None, p.imp_uid)
+    open_cancel = p.open_cancel
+    if open_cancel is not None:
+        await cx.db.write(_look_soon, open_cancel.id, cx.clock())
+        cx.wake()
+        return Verdict("noted", "진행 중인 취소의 결과를 확인합니다", p.imp_uid)
+    pay = p.pay_attempt
+    assert pay is not None
+    channel = await cx.channel(p.store_id, p.channel_id)
+    found = await cx.gateway.inquire(
+        channel,
+        Question(
+            cx.inquiry_id(p.imp_uid), AttemptId(pay.id), p.pay_method, pay.amount, pay.asked_at,
+            notice.org_tid or None,
+        ),
+    )  # fmt: skip
+    if not isinstance(found.finding, Done):
+        return Verdict("new", "거래 조회에 실패하여 다시 통보를 기다립니다", p.imp_uid)
+    await cx.db.write(absorb, p.imp_uid, found.finding.pg_tid, found.cancelled, cx.clock(), Purpose.CONSOLE)
+    cx.happened(p.imp_uid)
+    cx.wake()
+    return Verdict("applied", None, p.imp_uid)
+
+
+def _look_soon(attempt_id: str, now: Instant) -> Tx[None]:
+    """Look at an open attempt now, unless the request that made it is still at work on it."""
+    row = yield from payments.attempt_row(attempt_id)
+    if row is not None and row.check_at is not None:
+        yield from payments.check_again(attempt_id, max(now, row.asked_at + LEASE_MS))

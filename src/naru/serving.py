@@ -1,0 +1,84 @@
+"""Serving: the gateway, a worker, the sandbox, each as its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+import uvicorn
+
+from naru import logs
+from naru.app import Parts, build, open_parts
+from naru.service import setup
+from naru.settings import Settings
+from naru.store import stores
+
+
+class UnsafeSettings(SystemExit):
+    """Refusal to serve; the text says why."""
+
+
+async def refuse_unsafe(parts: Parts) -> None:
+    """Refuse published credentials, published keys on a live channel, and a wrong master key."""
+    await setup.check_master_key(parts.cx)
+    problems = setup.unsafe_for_production(
+        await parts.db.read(stores.all_stores), await parts.db.read(stores.all_channels, parts.cx.vault)
+    )
+    if problems:
+        raise UnsafeSettings("naru: " + "\nnaru: ".join(problems))
+
+
+def serve(settings: Settings) -> None:
+    """Serve the gateway until SIGTERM; requests under way are finished first."""
+    logs.set_up(level=settings.log_level, as_json=settings.log_json)
+    uvicorn.run(
+        build(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies) or None,
+        timeout_graceful_shutdown=35,
+        timeout_keep_alive=5,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+
+
+def work(settings: Settings) -> None:
+    """Run jobs until SIGTERM."""
+    logs.set_up(level=settings.log_level, as_json=settings.log_json)
+
+    async def run() -> None:
+        parts = await open_parts(settings)
+        loop = asyncio.get_running_loop()
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(sig, parts.runner.stop)
+        try:
+            await parts.runner.run()
+        finally:
+            await parts.close()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())
+
+
+def serve_sandbox(host: str, port: int, data_dir: Path, *, night_cancel: bool, log_level: str) -> None:
+    """Serve the Hecto sandbox until SIGTERM."""
+    from naru.sandbox.hecto import server
+
+    logs.set_up(level=log_level, as_json=False)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    server.serve(
+        server.Settings(
+            book=data_dir / "sandbox.db", public_url=f"http://{host}:{port}", night_cancel=night_cancel
+        ),
+        host,
+        port,
+    )

@@ -1,0 +1,81 @@
+"""What `naru doctor` reads: every payment by key, job names, free-text columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Table, bindparam, select
+
+from naru.store.db import Tx
+from naru.store.statement import Statement
+from naru.store.tables import attempts, deliveries, entries, inbox, jobs, payments
+
+_TOUCHED = Statement(
+    select(payments.c.imp_uid)
+    .where(payments.c.imp_uid > bindparam("after"), payments.c.updated_at <= bindparam("until"))
+    .order_by(payments.c.imp_uid)
+    .limit(bindparam("most"))
+)
+_JOB_KEYS = Statement(select(jobs.c.key).where(jobs.c.imp_uid == bindparam("imp_uid")))
+_ORPHAN_ENTRIES = Statement(
+    select(entries.c.imp_uid)
+    .where(~select(payments.c.imp_uid).where(payments.c.imp_uid == entries.c.imp_uid).exists())
+    .limit(20)
+)
+_ORPHAN_ATTEMPTS = Statement(
+    select(attempts.c.imp_uid)
+    .where(~select(payments.c.imp_uid).where(payments.c.imp_uid == attempts.c.imp_uid).exists())
+    .limit(20)
+)
+
+FREE_TEXT: dict[str, tuple[str, ...]] = {
+    "payments": (
+        "name", "buyer_name", "buyer_email", "buyer_addr", "custom_data", "user_agent", "extra", "fail_reason",
+        "cancel_reason", "card_number", "merchant_uid",
+    ),
+    "attempts": ("reason", "pg_message", "request", "extra"),
+    "inbox": ("body", "note"),
+    "jobs": ("payload", "last_error"),
+    "deliveries": ("request", "response", "error"),
+}  # fmt: skip
+"""Columns where anything may have been written; numbers of accounts, trades and times are exempt."""
+
+_TABLES: dict[str, Table] = {t.name: t for t in (payments, attempts, inbox, jobs, deliveries)}
+
+
+def _walk(name: str, first: bool) -> Statement:
+    table = _TABLES[name]
+    key = table.primary_key.columns[0]
+    query = select(key, *(table.c[c] for c in FREE_TEXT[name])).order_by(key).limit(bindparam("most"))
+    return Statement(query if first else query.where(key > bindparam("after")))
+
+
+_WALKS = {(name, first): _walk(name, first) for name in FREE_TEXT for first in (True, False)}
+
+
+def touched_before(after: str, until: int, most: int) -> Tx[list[str]]:
+    """Payments by key that nothing has touched since *until*."""
+    rows = yield _TOUCHED(after=after, until=until, most=most)
+    return [r.imp_uid for r in rows]
+
+
+def job_keys(imp_uid: str) -> Tx[set[str]]:
+    """The names of a payment's jobs."""
+    rows = yield _JOB_KEYS(imp_uid=imp_uid)
+    return {r.key for r in rows}
+
+
+def orphans() -> Tx[list[str]]:
+    """Attempts and entries without a payment."""
+    first = yield _ORPHAN_ENTRIES()
+    second = yield _ORPHAN_ATTEMPTS()
+    return [r.imp_uid for r in (*first, *second)]
+
+
+def free_text(name: str, after: Any, most: int) -> Tx[list[Any]]:
+    """A page of a table's free-text columns, by key."""
+    if after is None:
+        rows = yield _WALKS[name, True](most=most)
+    else:
+        rows = yield _WALKS[name, False](after=after, most=most)
+    return rows
