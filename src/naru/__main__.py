@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = cyclopts.App(name="naru", help="PortOne V1 호환 결제 게이트웨이. A self-hosted payment gateway.", version_flags=["--version"])
+app = cyclopts.App(
+    name="naru", help="PortOne V1 호환 결제 게이트웨이. A self-hosted payment gateway.", version_flags=["--version"]
+)
 channel_app = cyclopts.App(name="channel", help="채널(계약) 관리. Channels.")
 trigger_app = cyclopts.App(name="trigger", help="샌드박스에 사건 일으키기. Make something happen in the sandbox.")
 clock_app = cyclopts.App(name="clock", help="개발용 시계. The development clock.")
@@ -122,12 +124,14 @@ def init(*, name: str = "내 상점", webhook_url: str | None = None, data_dir: 
 
     env = cfg.environment()
     data_dir.mkdir(parents=True, exist_ok=True)
-    os.chmod(data_dir, 0o700)
+    data_dir.chmod(0o700)
     if cfg.read_master_key(env, data_dir) is None:
         descriptor = os.open(data_dir / "master.key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
-        print(f"마스터 키를 만들었습니다: {data_dir / 'master.key'} (백업과 따로 보관하세요. Keep it apart from backups.)")
+        print(
+            f"마스터 키를 만들었습니다: {data_dir / 'master.key'} (백업과 따로 보관하세요. Keep it apart from backups.)"
+        )
     settings = cfg.from_env({"NARU_PUBLIC_URL": "http://localhost:8000", **env}, data_dir)
     try:
         migrate(settings.database_url)
@@ -240,7 +244,8 @@ def channel_list(*, data_dir: DataDir = DATA_DIR) -> None:
         for c in await parts.db.read(stores.all_channels, parts.cx.vault):
             marks = " ".join(["기본" if c.is_default else "", "중지" if c.disabled else ""]).strip()
             print(
-                f"{names[c.store_id]}  {c.key:34}  {c.environment:8} {c.use:7} {c.mid:12} {c.credentials or '-':16} {c.name} {marks}"
+                f"{names[c.store_id]}  {c.key:34}  {c.environment:8} {c.use:7} {c.mid:12} "
+                f"{c.credentials or '-':16} {c.name} {marks}"
             )
 
     _with_parts(_settings(data_dir), work)
@@ -331,9 +336,7 @@ def trigger_noti(trd_no: str, *, data_dir: DataDir = DATA_DIR) -> None:
 
 
 @trigger_app.command(name="deposit")
-def trigger_deposit(
-    account: str, amount: int, *, depositor: str = "홍길동", data_dir: DataDir = DATA_DIR
-) -> None:
+def trigger_deposit(account: str, amount: int, *, depositor: str = "홍길동", data_dir: DataDir = DATA_DIR) -> None:
     """Let somebody pay into a virtual account."""
     body = {"account": account, "amount": amount, "depositor": depositor}
     print(_call(f"{_settings(data_dir).sandbox_url}/_sandbox/deposits", body))

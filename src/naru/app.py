@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,13 +17,14 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from naru import logs
-from naru.api import answers, health, hecto, payments, subscribe, users
+from naru.api import answers, dev, health, hecto, payments, subscribe, users
 from naru.api.paths import QuotedPaths
 from naru.clock import Clock, SystemClock
 from naru.connectors.hecto.client import Client
 from naru.connectors.hecto.gateway import HectoGateway
 from naru.domain.refusal import Refused
 from naru.jobs.deliver import Sender
+from naru.jobs.timemachine import advance
 from naru.jobs.worker import Runner
 from naru.service.context import Context
 from naru.settings import Settings
@@ -36,9 +38,10 @@ MAX_BODY = 256 * 1024
 DRAIN_S = 30.0
 
 
-def handlers() -> list[Any]:
+def handlers(settings: Settings) -> list[Any]:
     """Every route of the gateway."""
     return [
+        *(dev.HANDLERS if settings.development else []),
         *health.HANDLERS,
         *users.HANDLERS,
         *payments.HANDLERS,
@@ -55,9 +58,7 @@ class Parts:
         self.db = db
         self.client = Client()
         self.sender = Sender(allow_private=settings.development or settings.allow_private_targets)
-        gateway = HectoGateway(
-            self.client, clock, public_url=settings.public_url, sandbox_url=settings.sandbox_url
-        )
+        gateway = HectoGateway(self.client, clock, public_url=settings.public_url, sandbox_url=settings.sandbox_url)
         self.cx = Context(
             db=db,
             vault=Vault(settings.master_key),
@@ -80,7 +81,7 @@ class Parts:
 
 async def open_parts(settings: Settings, clock: Clock | None = None) -> Parts:
     """Open the database and put the parts together."""
-    db = await open_database(settings.database_url, pool_max=settings.pool_max)
+    db = await open_database(settings.database_url, max_connections=settings.pool_max)
     if clock is None:
         offset = await db.read(stores.get_meta, "clock_offset_ms") if settings.development else None
         clock = SystemClock(int(offset or 0) + settings.clock_offset_ms)
@@ -95,6 +96,7 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         parts = await open_parts(settings, clock)
         app.state["cx"] = parts.cx
         app.state["parts"] = parts
+        app.state["advance"] = partial(advance, parts.cx, parts.runner, settings.sandbox_url)
         if on_open is not None:
             on_open(parts)
         worker = asyncio.create_task(parts.runner.run()) if settings.run_jobs else None
@@ -108,7 +110,7 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
             await parts.close()
 
     app = Litestar(
-        route_handlers=handlers(),
+        route_handlers=handlers(settings),
         lifespan=[lifespan],
         exception_handlers={Refused: _refused, HTTPException: _http_error, Unavailable: _unavailable, Exception: _bug},
         request_max_body_size=MAX_BODY,

@@ -76,9 +76,7 @@ def serve_sandbox(host: str, port: int, data_dir: Path, *, night_cancel: bool, l
     logs.set_up(level=log_level, as_json=False)
     data_dir.mkdir(parents=True, exist_ok=True)
     server.serve(
-        server.Settings(
-            book=data_dir / "sandbox.db", public_url=f"http://{host}:{port}", night_cancel=night_cancel
-        ),
+        server.Settings(book=data_dir / "sandbox.db", public_url=f"http://{host}:{port}", night_cancel=night_cancel),
         host,
         port,
     )

@@ -79,7 +79,9 @@ _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.BEING_CHECKED: (
         200,
         -1,
-        lambda f: f"merchant_uid {f['merchant_uid']}의 다른 결제 요청 결과를 확인하고 있습니다. 잠시 후 다시 시도해 주세요.",
+        lambda f: (
+            f"merchant_uid {f['merchant_uid']}의 다른 결제 요청 결과를 확인하고 있습니다. 잠시 후 다시 시도해 주세요."
+        ),
     ),
     Why.CANCEL_NOTHING: (200, 1, "취소할 결제건이 존재하지 않습니다."),
     Why.CANCEL_UID_MISSING: (200, 1, "imp_uid 또는 merchant_uid를 지정해주셔야합니다."),
@@ -111,12 +113,12 @@ def refused(refusal: Refused) -> Response[bytes]:
     """A refusal as V1 tells it. ``status`` and ``code`` among its facts override the table."""
     status, code, _ = _TABLE[refusal.why]
     answer = fail(
-        words(refusal), code=int(str(refusal.facts.get("code", code))), status=int(str(refusal.facts.get("status", status)))
+        words(refusal),
+        code=int(str(refusal.facts.get("code", code))),
+        status=int(str(refusal.facts.get("status", status))),
     )
     if status == 401:
         # The misspelt header is PortOne's own; clients look for it.
         answer.headers["WWW-Authorize"] = "iamport"
         answer.headers["WWW-Authenticate"] = 'Bearer realm="naru"'
     return answer
-
-

@@ -78,7 +78,9 @@ def _status(text: str | None, *, anything: tuple[str, ...] = ("", "all", "undefi
 def _sorting(q: wire.Params) -> str:
     given = q.text("sorting") or "-started"
     if given not in views.SORTS:
-        raise Refused(Why.PARAMETER, name="sorting", problem=f"{', '.join(views.SORTS)} 중 하나여야 합니다", status=400, code=-1)
+        raise Refused(
+            Why.PARAMETER, name="sorting", problem=f"{', '.join(views.SORTS)} 중 하나여야 합니다", status=400, code=-1
+        )
     return given
 
 
@@ -176,7 +178,8 @@ async def cancel_payment(request: ApiRequest) -> Response[bytes]:
         attempt = done.settled.attempt
         if attempt.is_open:
             return answers.fail(
-                "취소 결과를 확인하고 있습니다. 같은 요청을 다시 보내거나 결제를 조회하면 결과를 알 수 있습니다.", code=1
+                "취소 결과를 확인하고 있습니다. 같은 요청을 다시 보내거나 결제를 조회하면 결과를 알 수 있습니다.",
+                code=1,
             )
         if attempt.state is not State.DONE:
             return answers.fail(f"결제취소에 실패하였습니다.({_why_not(done.outcome)})")

@@ -31,7 +31,7 @@ class Credentials(enum.StrEnum):
     NONE = ""
     CARD = "card"
     CARD_BIRTH = "card_birth"
-    CARD_BIRTH_PASSWORD = "card_birth_pwd"
+    CARD_BIRTH_PASSWORD = "card_birth_pwd"  # noqa: S105 - a kind of contract
 
     @property
     def wants_birth(self) -> bool:
@@ -98,7 +98,7 @@ class Store:
     webhook_url_test: str | None
     webhook_type: str
     webhook_retry: str
-    switches: Mapping[str, bool] = field(default_factory=dict)
+    switches: Mapping[str, bool] = field(default_factory=dict[str, bool])
     allowed_ips: tuple[str, ...] = ()
 
     def on(self, switch: str) -> bool:

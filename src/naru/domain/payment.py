@@ -261,9 +261,7 @@ def show(p: Payment) -> Shown:
             if closing and closing.settled_at:
                 at = max(at, closing.settled_at)
             reason = last.reason if last else (closing.reason if closing else None)
-            return Shown(
-                Status.CANCELLED, won(sum(e.amount for e in back)), paid_at, None, Instant(at), None, reason
-            )
+            return Shown(Status.CANCELLED, won(sum(e.amount for e in back)), paid_at, None, Instant(at), None, reason)
         return Shown(Status.PAID, Won(0), paid_at, None, None, None, None)
     if revoked and p.account is Account.UNLIMITED:
         return Shown(Status.CANCELLED, Won(0), None, None, revoked.settled_at, None, revoked.reason)
@@ -459,9 +457,7 @@ def absorb_cancelled(p: Payment, tid: str, total: int, now: Instant, purpose: Pu
     return Applied(p.with_entry(entry))
 
 
-def _unless_final(
-    p: Payment, attempt: Attempt, state: State, code: str | None, message: str, now: Instant
-) -> Payment:
+def _unless_final(p: Payment, attempt: Attempt, state: State, code: str | None, message: str, now: Instant) -> Payment:
     """A final attempt keeps its result: only *done* overrules, and that is not handled here."""
     if not attempt.is_open and attempt.state is not State.CLOSED:
         return p
@@ -480,7 +476,8 @@ def tell_open(p: Payment, attempt_id: str, message: str, now: Instant) -> Paymen
     about a cancel it hears that it is being checked.
     """
     attempt = p.attempt(attempt_id)
-    assert attempt is not None and attempt.is_open
+    assert attempt is not None
+    assert attempt.is_open
     if attempt.op is Op.PAY:
         return p.with_attempt(replace(attempt, told=Told.FAILED, settled_at=now, pg_message=message))
     return p.with_attempt(replace(attempt, told=Told.CHECKING))

@@ -42,7 +42,7 @@ class Why(enum.Enum):
     """Same Idempotency-Key, other request."""
 
 
-class Refused(Exception):  # noqa: N818 - it is a refusal, not an error
+class Refused(Exception):
     """A request that the rules turn down. Nothing has happened."""
 
     def __init__(self, why: Why, **facts: object) -> None:

@@ -87,14 +87,16 @@ class Sender:
             await self._session.close()
 
     async def post(
-        self, url: str, body: bytes, headers: dict[str, str], timeout: aiohttp.ClientTimeout
+        self, url: str, body: bytes, headers: dict[str, str], limits: aiohttp.ClientTimeout
     ) -> tuple[int | None, str | None, str | None]:
         """Returns (HTTP status or None, error or None, excerpt of the answer or None)."""
         host = urlsplit(url).hostname or ""
         try:
             if not self.allow_private and _is_literal(host) and not is_public(host):
                 raise ForbiddenTarget(f"{host} is in a private network")
-            async with self._open().post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False) as answer:
+            async with self._open().post(
+                url, data=body, headers=headers, timeout=limits, allow_redirects=False
+            ) as answer:
                 text = (await answer.content.read(EXCERPT)).decode("utf-8", "replace")
                 return answer.status, None, text
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as e:

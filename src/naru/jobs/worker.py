@@ -105,5 +105,3 @@ class Runner:
         """Finish the round under way and end."""
         self._stop = True
         self._woken.set()
-
-

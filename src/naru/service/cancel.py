@@ -228,4 +228,3 @@ async def ask_about_cancel(cx: Context, channel: Channel, p: Payment, attempt: A
             return Done(pg_tid="", amount=attempt.amount, at=cx.clock())
         case other:
             return Unknown(f"취소 누계가 {other}원 늘었습니다 (요청 {attempt.amount}원)", mismatch=True)
-

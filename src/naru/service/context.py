@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -126,13 +127,11 @@ class Context:
 
     # taking turns: one who waits is woken in this process at once, and looks by itself for other processes' sake
 
-    async def turn(self, key: str, timeout: float) -> None:
-        """Wait until something happened to *key* (a payment or an order), at most *timeout* seconds."""
+    async def turn(self, key: str, most_s: float) -> None:
+        """Wait until something happened to *key* (a payment or an order), at most *most_s* seconds."""
         event = self._turns.setdefault(key, asyncio.Event())
-        try:
-            await asyncio.wait_for(event.wait(), timeout)
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), most_s)
 
     def happened(self, *keys: str) -> None:
         """Wake those who wait for one of these."""

@@ -86,8 +86,7 @@ async def examine(cx: Context) -> list[Problem]:
         for stored, jobs in page:
             problems.extend(_examine(stored, jobs, now))
         after = page[-1][0].payment.imp_uid
-    for orphan in await cx.db.read(books.orphans):
-        problems.append(Problem("orphan", orphan, "결제가 없는 기록입니다"))
+    problems.extend(Problem("orphan", orphan, "결제가 없는 기록입니다") for orphan in await cx.db.read(books.orphans))
     for table, column, key in await _card_like(cx):
         problems.append(Problem("card_digits", None, f"{table}.{column}에 카드번호로 보이는 숫자가 있습니다 ({key})"))
     return problems

@@ -90,7 +90,12 @@ def _ask(order: CardOrder, channel: Channel, imp_uid: ImpUid, now: Any) -> Tx[bo
     if state.busy_by is not None:
         return False
     attempt = Attempt(
-        id=AttemptId(imp_uid), op=Op.PAY, amount=won(order.amount), state=State.ASKED, asked_at=now, purpose=Purpose.SHOP
+        id=AttemptId(imp_uid),
+        op=Op.PAY,
+        amount=won(order.amount),
+        state=State.ASKED,
+        asked_at=now,
+        purpose=Purpose.SHOP,
     )
     p = Payment(
         imp_uid=imp_uid,
@@ -195,9 +200,7 @@ async def _call_and_settle(
     if isinstance(outcome, Unknown) and not outcome.mismatch:
         left = deadline - asyncio.get_running_loop().time()
         if left > 1:
-            question = Question(
-                cx.inquiry_id(imp_uid), AttemptId(imp_uid), "card", won(order.amount), asked_at, None
-            )
+            question = Question(cx.inquiry_id(imp_uid), AttemptId(imp_uid), "card", won(order.amount), asked_at, None)
             try:
                 found = (await asyncio.wait_for(cx.gateway.inquire(channel, question), left)).finding
             except TimeoutError:

@@ -36,7 +36,7 @@ class Verdict:
 async def receive(cx: Context, *, path: str, remote: str, content_type: str, body: bytes) -> bool:
     """Take in one noti. True: it is committed and Hecto may forget it."""
     letter = await cx.db.write(
-        mail.receive, path=path, remote=remote, content_type=content_type[:120], body=cx.gateway.redact(body),
+        mail.receive, path=path, remote=remote, content_type=content_type[:120], raw=cx.gateway.redact(body),
         now=cx.clock(),
     )  # fmt: skip
     cx.crash("letter stored")

@@ -103,7 +103,9 @@ async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outc
             await cx.db.write(payments.check_again, attempt.id, soon, denied=denied)
         case Pending() | Unknown():
             await settle_now(cx, attempt.id, outcome)
-            await cx.db.write(payments.check_again, attempt.id, now + pause_after(checks))
+            again = now + pause_after(checks)
+            alarm_at = attempt.asked_at + ALARM_MS
+            await cx.db.write(payments.check_again, attempt.id, min(again, alarm_at) if now < alarm_at else again)
     if now - attempt.asked_at >= ALARM_MS and not _in_window(p, attempt):
         await cx.db.write(_open_too_long, p, attempt, now)
 

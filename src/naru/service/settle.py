@@ -61,9 +61,7 @@ def commit(
     as the answer to its request.
     """
     after, alarms, check_at = _take_back(applied, now)
-    yield from payments.save(
-        before, after, now, details=details, pg_tid=pg_tid, overrides=overrides, check_at=check_at
-    )
+    yield from payments.save(before, after, now, details=details, pg_tid=pg_tid, overrides=overrides, check_at=check_at)
     yield from _tell(before, after, now, telling)
     if order is not None:
         new = _order_after(order, after)

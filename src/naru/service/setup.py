@@ -18,9 +18,7 @@ from naru.store.stores import NewChannel
 
 DEV_IMP_CODE = "imp00000000"
 DEV_IMP_KEY = "imp_apikey"
-DEV_IMP_SECRET = (
-    "ekKoeW8RyKuT0zgaZsUtXXTLQ4AhPFW3ZGseDA6bkA5lamv9OqDMnxyeB9wqOsuO9W3Mx9YSJ4dTqJ3f"  # noqa: S105 - published
-)
+DEV_IMP_SECRET = "ekKoeW8RyKuT0zgaZsUtXXTLQ4AhPFW3ZGseDA6bkA5lamv9OqDMnxyeB9wqOsuO9W3Mx9YSJ4dTqJ3f"  # noqa: S105 - published
 """The public demo credentials that PortOne's client libraries test with; never in production."""
 SANDBOX_HASH_KEY = "ST1009281328226982205"
 SANDBOX_AES_KEY = "pgSettle30y739r82jtd709yOfZ2yK5K"
@@ -171,7 +169,9 @@ async def add_channel(
     if len(aes_key.encode()) != 32:
         raise Refused(Why.PARAMETER, name="aes_key", problem="32자여야 합니다")
     if use is Use.API and credentials is Credentials.NONE and not (flags or {}).get("vbank_api"):
-        raise Refused(Why.PARAMETER, name="credentials", problem="API 채널은 수기결제 계약 종류나 가상계좌 계약이 필요합니다")
+        raise Refused(
+            Why.PARAMETER, name="credentials", problem="API 채널은 수기결제 계약 종류나 가상계좌 계약이 필요합니다"
+        )
     new = NewChannel(
         store_id=store_id,
         key=key or f"channel-key-{secrets.token_hex(16)}",

@@ -40,7 +40,13 @@ def owe(
     for number, url in enumerate(urls):
         payload = {"body": body, "url": url}
         yield from mail.owe(
-            KIND, f"{event}#{number}", json.dumps(payload), store_id=row.store_id, imp_uid=row.imp_uid, run_at=now, now=now
+            KIND,
+            f"{event}#{number}",
+            json.dumps(payload),
+            store_id=row.store_id,
+            imp_uid=row.imp_uid,
+            run_at=now,
+            now=now,
         )
 
 

@@ -32,7 +32,12 @@ _OWE = Statement(
 )
 _NOTE = Statement(
     upsert(jobs)
-    .values({c: bindparam(c) for c in ("kind", "key", "store_id", "imp_uid", "payload", "state", "created_at", "finished_at")})
+    .values(
+        {
+            c: bindparam(c)
+            for c in ("kind", "key", "store_id", "imp_uid", "payload", "state", "created_at", "finished_at")
+        }
+    )
     .on_conflict_do_nothing(index_elements=["key"])
 )
 _CLAIM = Statement(
@@ -97,11 +102,9 @@ _CLOSE = Statement(
 _OPEN_ALARMS = Statement(select(alarms).where(alarms.c.closed_at.is_(None)).order_by(alarms.c.id))
 
 
-def receive(*, path: str, remote: str, content_type: str, body: bytes, now: int) -> Tx[int]:
+def receive(*, path: str, remote: str, content_type: str, raw: bytes, now: int) -> Tx[int]:
     """Store the PG's words before they are read. Returns the letter's number."""
-    rows = yield _RECEIVE(
-        received_at=now, path=path, remote=remote, content_type=content_type, body=body, verdict="new"
-    )
+    rows = yield _RECEIVE(received_at=now, path=path, remote=remote, content_type=content_type, body=raw, verdict="new")
     return rows[0].id  # type: ignore[no-any-return]
 
 
@@ -122,7 +125,9 @@ def letter(letter_id: int) -> Tx[Any | None]:
     return rows[0] if rows else None
 
 
-def owe(kind: str, key: str, payload: str, *, store_id: int | None, imp_uid: str | None, run_at: int, now: int) -> Tx[None]:
+def owe(
+    kind: str, key: str, payload: str, *, store_id: int | None, imp_uid: str | None, run_at: int, now: int
+) -> Tx[None]:
     """Owe a job. The key names the event, so the same event owes one job however often it is told."""
     yield _OWE(kind=kind, key=key, store_id=store_id, imp_uid=imp_uid, payload=payload, run_at=run_at, created_at=now)
 

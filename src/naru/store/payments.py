@@ -61,8 +61,8 @@ _REQUIRED = (
 _ADD_PAYMENT = Statement(insert(payments).values({c: bindparam(c) for c in _REQUIRED}))
 _PAYMENT = Statement(select(payments).where(payments.c.imp_uid == bindparam("imp_uid")))
 _PAYMENT_LOCKED = Statement(select(payments).where(payments.c.imp_uid == bindparam("imp_uid")).with_for_update())
-_COMPUTED = ("status", "cancel_amount", "paid_at", "failed_at", "cancelled_at", "status_at", "updated_at", "fail_reason",
-             "cancel_reason", "void")  # fmt: skip
+_COMPUTED = ("status", "cancel_amount", "paid_at", "failed_at", "cancelled_at", "status_at", "updated_at",
+             "fail_reason", "cancel_reason", "void")  # fmt: skip
 _TOLD_BY_PG = ("pg_tid", "apply_num", "card_code", "card_name", "card_number", "card_quota", "bank_code", "bank_name",
                "emb_pg_provider", "vbank_code", "vbank_name", "vbank_num", "vbank_holder", "vbank_due",
                "vbank_issued_at", "cash_receipt_issued")  # fmt: skip

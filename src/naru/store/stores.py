@@ -56,9 +56,7 @@ _CHANNEL_COLUMNS = (
     "store_id", "channel_key", "name", "position", "environment", "mid", "use", "hash_key", "aes_key", "credentials",
     "flags", "accounts", "addresses", "merchant_name", "merchant_name_en", "is_default", "created_at",
 )  # fmt: skip
-_ADD_CHANNEL = Statement(
-    insert(channels).values({c: bindparam(c) for c in _CHANNEL_COLUMNS}).returning(channels.c.id)
-)
+_ADD_CHANNEL = Statement(insert(channels).values({c: bindparam(c) for c in _CHANNEL_COLUMNS}).returning(channels.c.id))
 _SET_DEFAULT = Statement(
     update(channels)
     .where(channels.c.store_id == bindparam("of_store"), channels.c.use == bindparam("of_use"))
@@ -159,7 +157,9 @@ def webhook_secret(store_id: int, vault: Vault) -> Tx[str]:
     return vault.open(row.webhook_secret, f"stores.webhook_secret:{row.imp_code}")
 
 
-def add_store(imp_code: str, name: str, webhook_url: str | None, secret: str, switches: str, vault: Vault, now: int) -> Tx[int]:
+def add_store(
+    imp_code: str, name: str, webhook_url: str | None, secret: str, switches: str, vault: Vault, now: int
+) -> Tx[int]:
     """Add a store; its webhook signing secret is sealed. Returns its id."""
     rows = yield _ADD_STORE(
         imp_code=imp_code,

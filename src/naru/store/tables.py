@@ -256,7 +256,7 @@ inbox = Table(
     Column("remote", String(64), nullable=False),
     Column("content_type", String(120), nullable=False),
     Column("body", LargeBinary, nullable=False),  # as received, size-capped, card-like digits and billing keys out
-    Column("verdict", String(16), nullable=False),  # new | applied | again | forged | unreadable | unmatched | mismatch | noted
+    Column("verdict", String(16), nullable=False),
     Column("note", Text),
     Column("mid", String(12)),
     Column("trd_no", String(64)),

@@ -17,7 +17,9 @@ _PAYMENT = Statement(
     select(payments).where(payments.c.store_id == bindparam("store_id"), payments.c.imp_uid == bindparam("imp_uid"))
 )
 _ENTRIES = Statement(
-    select(entries).where(entries.c.imp_uid == bindparam("imp_uid")).order_by(entries.c.at, entries.c.recorded_at, entries.c.id)
+    select(entries)
+    .where(entries.c.imp_uid == bindparam("imp_uid"))
+    .order_by(entries.c.at, entries.c.recorded_at, entries.c.id)
 )
 _ENTRIES_OF = Statement(
     select(entries)
@@ -192,9 +194,7 @@ def find_all(store_id: int, merchant_uid: str, status: str | None, sorting: str,
     params: dict[str, Any] = {"store_id": store_id, "merchant_uid": merchant_uid}
     if status:
         params["status"] = status
-    return (
-        yield from _page(_ORDER_PAGES[bool(status)], _ORDER_COUNT[bool(status)], params, sorting, number, limit)
-    )
+    return (yield from _page(_ORDER_PAGES[bool(status)], _ORDER_COUNT[bool(status)], params, sorting, number, limit))
 
 
 def by_status(
@@ -204,6 +204,4 @@ def by_status(
     params: dict[str, Any] = {"store_id": store_id, "since": since, "until": until}
     if status:
         params["status"] = status
-    return (
-        yield from _page(_STATUS_PAGES[bool(status)], _STATUS_COUNT[bool(status)], params, sorting, number, limit)
-    )
+    return (yield from _page(_STATUS_PAGES[bool(status)], _STATUS_COUNT[bool(status)], params, sorting, number, limit))

@@ -85,7 +85,13 @@ class HectoGateway:
     # asking
 
     async def exchange(
-        self, channel: Channel, message: messages.Message, number: str, values: Mapping[str, str], *, same: Mapping[str, str]
+        self,
+        channel: Channel,
+        message: messages.Message,
+        number: str,
+        values: Mapping[str, str],
+        *,
+        same: Mapping[str, str],
     ) -> Exchange:
         """Send one JSON message under our order *number* and judge the answer.
 
@@ -106,7 +112,13 @@ class HectoGateway:
                 return self._judge(message, keys, asked, body["data"].get("pktHash", ""), reply.body, same)
 
     def _judge(
-        self, message: messages.Message, keys: Keys, asked: Mapping[str, str], seal: str, raw: bytes, same: Mapping[str, str]
+        self,
+        message: messages.Message,
+        keys: Keys,
+        asked: Mapping[str, str],
+        seal: str,
+        raw: bytes,
+        same: Mapping[str, str],
     ) -> Exchange:
         try:
             answer = messages.open_answer(message, msgspec.json.decode(_utf8(raw)), keys, seal)
@@ -241,9 +253,7 @@ class HectoGateway:
         total = won(int(cancelled))
         if code == "0001" and total == 0:
             total = question.amount
-        done = Done(
-            pg_tid=values["trdNo"], amount=question.amount, at=question.asked_at, also_cancelled=total
-        )
+        done = Done(pg_tid=values["trdNo"], amount=question.amount, at=question.asked_at, also_cancelled=total)
         return Found(done, total)
 
     # being told
@@ -373,4 +383,3 @@ def _notice(noti: messages.Noti, ids: Mapping[str, str | None]) -> Notice | Unre
 def sandbox_keys() -> tuple[str, str]:
     """Hecto's published test keys (hash, AES), which the sandbox uses for every MID."""
     return "ST1009281328226982205", "pgSettle30y739r82jtd709yOfZ2yK5K"
-

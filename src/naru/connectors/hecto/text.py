@@ -45,8 +45,6 @@ def tax(amount: int, tax_free: int, vat: int | None = None, *, mixed: bool | Non
     return fields
 
 
-
-
 def masked(number: str | None) -> str | None:
     """A card number as Hecto masked it; anything unmasked is masked here, whatever Hecto says."""
     if not number:

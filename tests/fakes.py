@@ -1,0 +1,145 @@
+"""A gateway that keeps a book in memory and misbehaves on request. It implements the port, nothing less."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from naru.clock import Clock
+from naru.domain.channel import Channel
+from naru.domain.outcome import Declined, Details, Done, NoSuchTrade, NotSent, Outcome, Sealed, Unknown
+from naru.domain.values import AttemptId, Won, won
+from naru.service.ports import Cancel, CardPayment, Found, Notice, Question, Unreadable
+
+
+@dataclass
+class Trade:
+    """A trade as the other side knows it."""
+
+    tid: str
+    attempt_id: str
+    amount: int
+    cancels: dict[str, int] = field(default_factory=dict)
+    rounds: int = 0
+
+    @property
+    def cancelled(self) -> int:
+        """All that went back."""
+        return sum(self.cancels.values())
+
+
+class FakeGateway:
+    """The other side. *faults* is a queue of names, one per money-moving call: ``lost_before``, ``lost_after``,
+    ``unsent``, ``decline``, ``wrong_amount``, ``hang``, or empty for none."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.trades: dict[str, Trade] = {}
+        self.faults: list[str] = []
+        self.complaints: list[str] = []
+        self.calls: list[str] = []
+        self.blind = False
+        """Inquiries go unanswered."""
+        self.gate: asyncio.Event | None = None
+        """Set, pay calls wait for it."""
+        self.on_paid: Callable[[Trade], None] = lambda _t: None
+        self.keys: dict[str, bool] = {}
+
+    def _fault(self) -> str:
+        return self.faults.pop(0) if self.faults else ""
+
+    async def pay(self, channel: Channel, payment: CardPayment) -> Outcome:
+        """Charge."""
+        self.calls.append(f"pay {payment.attempt_id}")
+        fault = self._fault()
+        if self.gate is not None:
+            await self.gate.wait()
+        match fault:
+            case "unsent":
+                return NotSent("연결 실패")
+            case "lost_before":
+                return Unknown("응답 없음")
+            case "decline":
+                return Declined("CA31", "한도초과")
+            case _:
+                pass
+        if payment.attempt_id in self.trades:
+            self.complaints.append(f"duplicate order number {payment.attempt_id}")
+            return Unknown("중복", "ST50")
+        trade = Trade(f"T{payment.attempt_id}", payment.attempt_id, payment.amount)
+        self.trades[payment.attempt_id] = trade
+        self.on_paid(trade)
+        if fault == "lost_after":
+            return Unknown("응답 없음")
+        if fault == "wrong_amount":
+            return Unknown("금액 불일치", mismatch=True)
+        return Done(
+            trade.tid, won(payment.amount), self.clock(),
+            Details(apply_num="30001234", card_name="신한카드", card_code="366"),
+            billing_key=Sealed("BK" + payment.attempt_id) if self.keys.get(channel.mid) else None,
+        )  # fmt: skip
+
+    def _of(self, tid: str) -> Trade | None:
+        return next((t for t in self.trades.values() if t.tid == tid), None)
+
+    async def cancel(self, channel: Channel, cancel: Cancel) -> Outcome:
+        """Take back."""
+        del channel
+        self.calls.append(f"cancel {cancel.attempt_id}")
+        fault = self._fault()
+        trade = self._of(cancel.org_tid)
+        match fault:
+            case "unsent":
+                return NotSent("연결 실패")
+            case "lost_before":
+                return Unknown("응답 없음")
+            case "decline":
+                return Declined("CA83", "취소 불가")
+            case _:
+                pass
+        if trade is None:
+            self.complaints.append(f"cancel of nothing {cancel.org_tid}")
+            return Declined("CA10", "거래 없음")
+        if cancel.round != trade.rounds + 1:
+            self.complaints.append(f"round {cancel.round} after {trade.rounds}")
+            return Declined("ST56", "취소 순번 오류")
+        if cancel.amount + trade.cancelled > trade.amount:
+            self.complaints.append(f"over-cancel {cancel.attempt_id}")
+            return Declined("ST57", "취소 금액 초과")
+        trade.cancels[cancel.attempt_id] = cancel.amount
+        trade.rounds += 1
+        if fault == "lost_after":
+            return Unknown("응답 없음")
+        return Done(f"C{cancel.attempt_id}", cancel.amount, self.clock(), balance=won(trade.amount - trade.cancelled))
+
+    async def inquire(self, channel: Channel, question: Question) -> Found:
+        """What became of a trade."""
+        del channel
+        self.calls.append(f"inquire {question.attempt_id}")
+        if self.blind:
+            return Found(Unknown("응답 없음"))
+        trade = self.trades.get(question.attempt_id)
+        if trade is None:
+            return Found(NoSuchTrade())
+        total = won(trade.cancelled)
+        return Found(Done(trade.tid, Won(trade.amount), question.asked_at, also_cancelled=total), total)
+
+    def notice_mid(self, body: bytes, content_type: str) -> str | None:
+        """Tests hand notices over directly."""
+        del body, content_type
+        return None
+
+    def read_notice(self, body: bytes, content_type: str, channels: list[Channel]) -> Notice | Unreadable:
+        """Tests hand notices over directly."""
+        del body, content_type, channels
+        return Unreadable("unreadable", "")
+
+    def redact(self, body: bytes) -> bytes:
+        """Nothing to hide here."""
+        return body
+
+    def approve_notice(self, attempt_id: AttemptId, mid: str) -> Notice:
+        """The noti of an approval."""
+        trade = self.trades[attempt_id]
+        return Notice("approve", mid, "card", trade.tid, attempt_id, won(trade.amount), self.clock())
