@@ -39,6 +39,7 @@ class FakeGateway:
         self.faults: list[str] = []
         self.complaints: list[str] = []
         self.calls: list[str] = []
+        self.called = asyncio.Event()
         self.blind = False
         """Inquiries go unanswered."""
         self.gate: asyncio.Event | None = None
@@ -52,6 +53,7 @@ class FakeGateway:
     async def pay(self, channel: Channel, payment: CardPayment) -> Outcome:
         """Charge."""
         self.calls.append(f"pay {payment.attempt_id}")
+        self.called.set()
         fault = self._fault()
         if self.gate is not None:
             await self.gate.wait()

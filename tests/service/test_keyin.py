@@ -81,8 +81,7 @@ async def test_a_twin_waits_for_the_first_ones_failure_and_then_has_its_own_try(
 async def test_a_twin_hears_that_it_is_being_checked_when_its_budget_ends(shop: Shop) -> None:
     shop.gateway.gate = asyncio.Event()
     first = asyncio.create_task(shop.pay(merchant_uid="slow"))
-    while not shop.gateway.calls:
-        await asyncio.sleep(0)
+    await shop.gateway.called.wait()
     with pytest.raises(Refused) as refused:
         await shop.pay(merchant_uid="slow")
     assert refused.value.why is Why.BEING_CHECKED
