@@ -710,7 +710,10 @@ def find(path: str, body: object) -> Message | None:
     """The JSON message that was sent to this path, told apart by method, bizType and content."""
     if path == INQUIRY.path:
         return INQUIRY
-    params, data = _part(body, "params"), _part(body, "data")
+    if not isinstance(body, Mapping):
+        return None
+    parts = cast("Mapping[str, object]", body)
+    params, data = _mapping(parts.get("params")), _mapping(parts.get("data"))
     found = _BY_ROUTE.get((path, str(params.get("method") or ""), str(params.get("bizType") or "")))
     if found is CARD_PAY and data.get("billKey"):
         return CARD_KEY_PAY
@@ -845,6 +848,12 @@ def build_answer(
     return body
 
 
+def dress(message: Message, name: str, value: str, keys: Keys) -> str:
+    """One answer field as it travels: encrypted where the message says so."""
+    spec = next(f for f in message.answer if f.name == name)
+    return _outward(spec, value, keys, ())
+
+
 def build_refusal(
     message: Message, asked: Mapping[str, str], code: str, text: str, data: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, str]]:
@@ -888,34 +897,30 @@ def build_noti(
 def open_request(message: Message, body: object, keys: Keys | None, *, lenient: bool = False) -> dict[str, str]:
     """The plain values of a request, or BadMessage: the receiving side's checks.
 
-    In this order: shape and constants, required fields, encryption, digits and lengths, seal.
+    In this order: shape, required fields, each field's encryption, length and digits, constants, seal.
     Unknown fields and empty ones are ignored. `body` is the parsed JSON, or the fields of a form.
     `lenient` takes plain text where AES is expected, as Hecto's test hosts do.
     """
     parts = _parts(message, body)
     values: dict[str, str] = {}
+    present: list[tuple[Field, str]] = []
     for spec in message.request:
-        value = _text(parts[spec.place].get(spec.name), spec.name)
+        raw = parts[spec.place].get(spec.name)
+        value = raw if raw.__class__ is str else _text(raw, spec.name)
         if value:
-            values[spec.name] = value
-    for spec in message.request:
-        if spec.required and spec.name not in values:
+            present.append((spec, cast("str", value)))
+        elif spec.required:
             raise BadMessage(Flaw.MISSING, spec.name)
+    for spec, value in present:
+        plain = value if spec.aes is Aes.PLAIN else _inward(spec, value, keys, lenient)
+        if len(plain) > spec.max or (not plain.isascii() and len(plain.encode()) > spec.max):
+            raise BadMessage(Flaw.TOO_LONG, spec.name)
+        if spec.kind == "N" and not (plain.isascii() and plain.isdigit()):
+            raise BadMessage(Flaw.MALFORMED, spec.name)
+        values[spec.name] = plain
     for name, allowed in message.choices.items():
         if values.get(name) not in allowed:
             raise BadMessage(Flaw.MALFORMED, name)
-    for spec in message.request:
-        value = values.get(spec.name)
-        if value is not None:
-            values[spec.name] = _inward(spec, value, keys, lenient)
-    for spec in message.request:
-        value = values.get(spec.name)
-        if value is None:
-            continue
-        if len(value.encode()) > spec.max:
-            raise BadMessage(Flaw.TOO_LONG, spec.name)
-        if spec.kind == "N" and not (value.isascii() and value.isdigit()):
-            raise BadMessage(Flaw.MALFORMED, spec.name)
     if message.seal is not None:
         assert keys is not None, message.id
         if not crypto.same_seal(values["pktHash"], request_seal(message, values, keys)):
@@ -932,12 +937,12 @@ def open_answer(message: Message, body: object, keys: Keys, asked_seal: str = ""
     values: dict[str, str] = {}
     unreadable: list[str] = []
     if message.transport is Transport.JSON:
-        found = _part(body, "params")
-        if not found:
+        params = _mapping(_mapping(body).get("params"))
+        if not params:
             raise BadMessage(Flaw.MALFORMED, "params")
-        found |= _part(body, "data")
+        found = {**params, **_mapping(_mapping(body).get("data"))}
     else:
-        found = _part({"form": body}, "form")
+        found = _mapping(body)
     for name, raw in found.items():
         text = _text(raw, name)
         if text:
@@ -1133,22 +1138,19 @@ def _echoed(message: Message, asked: Mapping[str, str]) -> dict[str, str]:
     return {f.name: asked.get(f.name, "") for f in message.answer if f.place == "params" and f.name in names}
 
 
-def _part(body: object, name: str) -> dict[str, object]:
-    if isinstance(body, Mapping):
-        part = cast("Mapping[object, object]", body).get(name)
-        if isinstance(part, Mapping):
-            return {str(k): v for k, v in cast("Mapping[object, object]", part).items()}
-    return {}
+def _mapping(part: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", part) if isinstance(part, Mapping) else {}
 
 
-def _parts(message: Message, body: object) -> dict[str, dict[str, object]]:
+def _parts(message: Message, body: object) -> dict[str, Mapping[str, object]]:
     if message.transport is not Transport.JSON:
-        return {"form": _part({"form": body}, "form")}
-    parts: dict[str, dict[str, object]] = {}
+        return {"form": _mapping(body)}
+    parts: dict[str, Mapping[str, object]] = {}
     for name in ("params", "data"):
-        if not isinstance(body, Mapping) or not isinstance(cast("Mapping[object, object]", body).get(name), Mapping):
+        part = _mapping(body).get(name)
+        if not isinstance(part, Mapping):
             raise BadMessage(Flaw.MALFORMED, name)
-        parts[name] = _part(cast("object", body), name)
+        parts[name] = cast("Mapping[str, object]", part)
     return parts
 
 
