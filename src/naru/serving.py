@@ -71,7 +71,7 @@ def work(settings: Settings) -> None:
 
 def serve_sandbox(host: str, port: int, data_dir: Path, *, night_cancel: bool, log_level: str) -> None:
     """Serve the Hecto sandbox until SIGTERM."""
-    from naru.sandbox.hecto import server  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+    from naru.sandbox.hecto import server
 
     logs.set_up(level=log_level, as_json=False)
     data_dir.mkdir(parents=True, exist_ok=True)

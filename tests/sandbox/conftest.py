@@ -28,7 +28,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Hecto]]:
     def begin(**options: Any) -> Hecto:
         port = free_port()
         base = f"http://127.0.0.1:{port}"
-        options.setdefault("data", tmp_path / "book.db")
+        options.setdefault("book", tmp_path / "book.db")
         settings = server.Settings(public_url=base, **options)
         running_server = uvicorn.Server(server.config(settings, "127.0.0.1", port))
         thread = threading.Thread(target=running_server.run, daemon=True)

@@ -20,7 +20,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from naru.sandbox.hecto.server import Settings, serve
-serve(Settings(data=Path(sys.argv[1])), port=int(sys.argv[2]))
+serve(Settings(book=Path(sys.argv[1])), port=int(sys.argv[2]))
 """
 
 
@@ -87,7 +87,7 @@ def test_no_card_number_reaches_the_files_or_the_pages(
     start: Callable[..., Hecto], tmp_path: Path, capfd: pytest.CaptureFixture[str], receiver: Receiver
 ) -> None:
     secrets = [GOOD, "5555555555554444", "4000000000000317", "1234123412341234", "930517", "vld-never"]
-    hecto = start(data=tmp_path / "in" / "book.db")
+    hecto = start(book=tmp_path / "in" / "book.db")
     good = hecto.pay("nxca_ks_gu", idntNo="930517", notiUrl=receiver.url)
     hecto.pay(card="5555555555554444", notiUrl=receiver.url)
     hecto.pay(card="4000000000000317")

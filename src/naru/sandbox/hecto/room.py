@@ -23,7 +23,7 @@ class Room:
 
 
 def open_room(settings: Settings) -> Room:
-    book = Book(settings.data)
+    book = Book(settings.book)
     clock = Clock(int(book.note("clock_offset_ms", "0")))
     merchants = Merchants(book)
     faults = Faults()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    data: Path  # the book's file
+    book: Path  # the book's file
     public_url: str = "http://127.0.0.1:8001"  # how browsers reach it
     vbank_noti_url: str = "http://127.0.0.1:8000/settle_payments/notice_vbank"
     night_cancel: bool = False  # cancel the day's payments between 23:00 and 23:50 KST
