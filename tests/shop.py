@@ -16,7 +16,7 @@ from naru.jobs.worker import Runner
 from naru.pan import Card, CardNumber, CardSecret
 from naru.service import setup
 from naru.service.cancel import Cancelled, CancelOrder, cancel
-from naru.service.context import Context
+from naru.service.context import Context, random_digits
 from naru.service.keyin import CardOrder, Charged, pay_once
 from naru.store import mail, payments, views
 from naru.store.db import Database
@@ -62,6 +62,8 @@ class Shop:
     runner: Runner
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     store_id: int = 1
+    made: list[str] = field(default_factory=list)
+    """The digits drawn for ids, newest last."""
 
     async def pay(self, amount: int = 1000, merchant_uid: str | None = None, **more: Any) -> Charged:
         """Pay by card over the API."""
@@ -114,9 +116,16 @@ async def open_shop(db: Database) -> Shop:
         db=db, vault=Vault(b"k" * 32), gateway=gateway, clock=clock, public_url="http://naru.test", development=True,
         budget_s=0.5, patience_s=0.01,
     )  # fmt: skip
+    made: list[str] = []
+
+    def digits(count: int) -> str:
+        made.append(random_digits(count))
+        return made[-1]
+
+    cx.digits = digits
     sender = RecordingSender()
     runner = Runner(cx, sender)
     cx.wake = runner.wake
     await setup.check_master_key(cx)
     await setup.ensure_dev_store(cx, "http://shop.test/webhook")
-    return Shop(cx, clock, gateway, sender, runner)
+    return Shop(cx, clock, gateway, sender, runner, made=made)
