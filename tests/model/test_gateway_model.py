@@ -223,6 +223,6 @@ def test_both_books_agree_whatever_happens(machine: type[GatewayMachine], dialec
             max_examples=60 if dialect == "sqlite" else 15,
             stateful_step_count=25,
             deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
     )
