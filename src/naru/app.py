@@ -17,7 +17,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from naru import logs
-from naru.api import answers, dev, health, hecto, payments, subscribe, users
+from naru.api import absent, answers, codes, dev, health, hecto, payments, prepare, subscribe, users
 from naru.api.paths import QuotedPaths
 from naru.clock import Clock, SystemClock
 from naru.connectors.hecto.client import Client
@@ -45,8 +45,11 @@ def handlers(settings: Settings) -> list[Any]:
         *health.HANDLERS,
         *users.HANDLERS,
         *payments.HANDLERS,
+        *prepare.HANDLERS,
+        *codes.HANDLERS,
         *subscribe.HANDLERS,
         *hecto.HANDLERS,
+        *absent.HANDLERS,
     ]
 
 

@@ -63,6 +63,12 @@ def _credentials(f: Facts) -> str:
     return f"{', '.join(f['names'])} 파라메터가 누락되었습니다. ('{f['channel']}' 채널의 계약 항목입니다)"
 
 
+def _prepared(f: Facts) -> str:
+    if f["registered"] == f["asked"]:
+        return f"사전등록된 통화({f['currency']})와 요청된 통화({f['asked_currency']})가 다릅니다."
+    return f"사전등록된 금액({f['registered']}원)과 요청된 금액({f['asked']}원)이 다릅니다."
+
+
 _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.UNAUTHORIZED: (401, -1, "Unauthorized"),
     Why.KEY_MISSING: (400, -1, "imp_key, imp_secret 파라메터가 누락되었습니다."),
@@ -100,6 +106,10 @@ _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.CANCEL_TAX_FREE: (200, 1, lambda f: f"취소할 면세금액이 올바르지 않습니다. (최대 {f['most']}원)"),
     Why.NOT_SUPPORTED: (200, 1, lambda f: str(f["what"])),
     Why.CONFLICT: (200, 1, "같은 Idempotency-Key로 다른 내용이 요청되었습니다."),
+    Why.NOT_FOUND: (404, -1, lambda f: str(f["what"])),
+    Why.PREPARED_ALREADY: (200, 1, "결제정보 사전등록에 실패하였습니다(이미 등록된 merchant_uid입니다)."),
+    Why.PREPARED_NOT_FOUND: (404, -1, "사전등록된 결제정보가 존재하지 않습니다."),
+    Why.PREPARED_DIFFERS: (200, 1, _prepared),
 }
 
 

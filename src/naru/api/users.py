@@ -1,11 +1,12 @@
-"""``/users/…``: access tokens."""
+"""``/users/…``: access tokens, and the store's channels."""
 
 from __future__ import annotations
 
-from litestar import Response, post
+from litestar import Response, get, post
 
 from naru.api import answers
-from naru.api.guard import ApiRequest, context, params
+from naru.api.guard import ApiRequest, caller, context, params
+from naru.domain.channel import PROVIDER, Use
 from naru.domain.values import unix
 from naru.service import access
 
@@ -18,4 +19,25 @@ async def get_token(request: ApiRequest) -> Response[bytes]:
     return answers.ok({"access_token": token.text, "now": unix(token.now), "expired_at": unix(token.expires_at)})
 
 
-HANDLERS = [get_token]
+@get("/users/pg")
+async def channels(request: ApiRequest) -> Response[bytes]:
+    """GET /users/pg: the usable channels, in the store's order."""
+    who, cx = await caller(request), context(request)
+    found = sorted(await cx.channels(who.store_id), key=lambda c: (c.position, c.id))
+    return answers.ok(
+        [
+            {
+                "pg_provider": PROVIDER,
+                "pg_id": c.mid,
+                "sandbox": c.is_test,
+                "type": "payment" if c.use is Use.WINDOW else "api_payment",
+                "channel_name": c.name,
+                "channel_key": c.key,
+            }
+            for c in found
+            if not c.disabled
+        ]
+    )
+
+
+HANDLERS = [get_token, channels]

@@ -40,6 +40,12 @@ class Why(enum.Enum):
     NOT_SUPPORTED = enum.auto()
     CONFLICT = enum.auto()
     """Same Idempotency-Key, other request."""
+    NOT_FOUND = enum.auto()
+    """A look-up of something that is not a payment: what."""
+    PREPARED_ALREADY = enum.auto()
+    PREPARED_NOT_FOUND = enum.auto()
+    PREPARED_DIFFERS = enum.auto()
+    """The window payment's amount is not the registered one: registered, asked."""
 
 
 class Refused(Exception):

@@ -328,3 +328,16 @@ alarms = Table(
     UniqueConstraint("key"),
     Index("ix_alarms_raised_at", "raised_at"),
 )
+
+prepares = Table(
+    "prepares",
+    metadata,
+    Column("store_id", Id, primary_key=True, autoincrement=False),
+    Column("merchant_uid", String(80), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    CheckConstraint("amount >= 0", name="amount"),
+)
+"""Amounts that shops registered before the window opens."""

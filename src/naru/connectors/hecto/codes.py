@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from naru.domain import standard
+
 
 def _span(prefix: str, first: int, last: int) -> set[str]:
     return {f"{prefix}{n:02d}" for n in range(first, last + 1)}
@@ -58,16 +60,7 @@ ISSUERS: Final = {
 }  # fmt: skip
 """Hecto's issuer code → (PortOne's card_code, name)."""
 
-CARDS: Final = dict(sorted(ISSUERS.values()))
-
-BANKS: Final = {
-    "002": "KDB산업은행", "003": "IBK기업은행", "004": "KB국민은행", "005": "외환은행", "007": "수협은행",
-    "011": "NH농협은행", "012": "지역농축협", "020": "우리은행", "023": "SC제일은행", "027": "한국씨티은행",
-    "031": "iM뱅크(대구)", "032": "부산은행", "034": "광주은행", "035": "제주은행", "037": "전북은행",
-    "039": "경남은행",
-    "045": "새마을금고", "048": "신협", "050": "저축은행", "064": "산림조합", "071": "우체국", "081": "하나은행",
-    "088": "신한은행", "089": "케이뱅크", "090": "카카오뱅크", "092": "토스뱅크", "103": "SBI저축은행",
-}  # fmt: skip
+BANKS: Final = standard.BANKS
 VBANK_BANKS: Final = ("003", "004", "011", "020", "023", "031", "032", "034", "039", "071", "081", "088", "089")
 """Banks that issue virtual accounts (S1)."""
 
