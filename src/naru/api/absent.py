@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from litestar import HttpMethod, Response, get, post, route
+from litestar.params import FromPath
 
 from naru.api import answers
 from naru.api.guard import ApiRequest, caller
@@ -36,7 +37,7 @@ _ANY: Final = [HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT, HttpMethod.DELET
     http_method=[HttpMethod.GET, HttpMethod.DELETE],
     status_code=404,
 )
-async def certification(request: ApiRequest, imp_uid: str = "") -> Response[bytes]:
+async def certification(request: ApiRequest, imp_uid: FromPath[str] = "") -> Response[bytes]:
     """GET, DELETE /certifications/{imp_uid}: nobody was identified here (clients compare the words)."""
     del imp_uid
     await caller(request)
@@ -44,7 +45,7 @@ async def certification(request: ApiRequest, imp_uid: str = "") -> Response[byte
 
 
 @post(["/certifications/otp/request/{imp_uid:str}", "/certifications/otp/confirm/{imp_uid:str}"], status_code=400)
-async def one_time_password(request: ApiRequest, imp_uid: str) -> Response[bytes]:
+async def one_time_password(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """POST /certifications/otp/…"""
     del imp_uid
     await caller(request)
@@ -59,7 +60,7 @@ async def foreign(request: ApiRequest) -> Response[bytes]:
 
 
 @route([path for first in ELSEWHERE for path in (first, f"{first}/{{rest:path}}")], http_method=_ANY, status_code=404)
-async def elsewhere(request: ApiRequest, rest: str = "") -> Response[bytes]:
+async def elsewhere(request: ApiRequest, rest: FromPath[str] = "") -> Response[bytes]:
     """Anything under another payment company's name."""
     del rest
     await caller(request)
@@ -68,7 +69,7 @@ async def elsewhere(request: ApiRequest, rest: str = "") -> Response[bytes]:
 
 
 @get("/payments/{imp_uid:str}/naver/{rest:path}", status_code=404)
-async def naver_of_payment(request: ApiRequest, imp_uid: str, rest: str) -> Response[bytes]:
+async def naver_of_payment(request: ApiRequest, imp_uid: FromPath[str], rest: FromPath[str]) -> Response[bytes]:
     """Naver Pay's details of a payment."""
     del imp_uid, rest
     await caller(request)

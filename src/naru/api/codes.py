@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from naru.api import answers, wire
 from naru.api.guard import ApiRequest, caller
@@ -30,7 +31,7 @@ async def cards(request: ApiRequest) -> Response[bytes]:
 
 
 @get("/cards/{code:str}")
-async def card(request: ApiRequest, code: str) -> Response[bytes]:
+async def card(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
     """GET /cards/{card_standard_code}."""
     await caller(request)
     return answers.ok(_one(standard.CARDS, code, "카드사"))
@@ -44,14 +45,14 @@ async def banks(request: ApiRequest) -> Response[bytes]:
 
 
 @get("/banks/{code:str}")
-async def bank(request: ApiRequest, code: str) -> Response[bytes]:
+async def bank(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
     """GET /banks/{bank_standard_code}."""
     await caller(request)
     return answers.ok(_one(standard.BANKS, code, "은행"))
 
 
 @get("/tiers/{code:str}")
-async def tier(request: ApiRequest, code: str) -> Response[bytes]:
+async def tier(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
     """GET /tiers/{tier_code}: sub-merchants are not supported, so no code is known."""
     del code
     await caller(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 
 from naru.api import answers, wire
 from naru.api.guard import ApiRequest, caller, context, params, query
@@ -36,7 +37,7 @@ async def _hidden(cx: Context, store_id: int, view: views.PaymentView, asked: bo
 
 
 @get("/payments/{imp_uid:str}")
-async def one(request: ApiRequest, imp_uid: str) -> Response[bytes]:
+async def one(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """GET /payments/{imp_uid}."""
     who, cx = await caller(request), context(request)
     q = query(request)
@@ -97,7 +98,9 @@ def paging(q: wire.Params) -> tuple[int, int]:
 
 
 @get(["/payments/find/{merchant_uid:str}", "/payments/find/{merchant_uid:str}/{status:str}"])
-async def find(request: ApiRequest, merchant_uid: str, status: str | None = None) -> Response[bytes]:
+async def find(
+    request: ApiRequest, merchant_uid: FromPath[str], status: FromPath[str | None] = None
+) -> Response[bytes]:
     """GET /payments/find/{merchant_uid}[/{status}]."""
     who, cx = await caller(request), context(request)
     view = await cx.db.glance(
@@ -110,7 +113,9 @@ async def find(request: ApiRequest, merchant_uid: str, status: str | None = None
 
 
 @get(["/payments/findAll/{merchant_uid:str}", "/payments/findAll/{merchant_uid:str}/{status:str}"])
-async def find_all(request: ApiRequest, merchant_uid: str, status: str | None = None) -> Response[bytes]:
+async def find_all(
+    request: ApiRequest, merchant_uid: FromPath[str], status: FromPath[str | None] = None
+) -> Response[bytes]:
     """GET /payments/findAll/{merchant_uid}[/{status}]."""
     who, cx = await caller(request), context(request)
     q = query(request)
@@ -126,7 +131,7 @@ async def find_all(request: ApiRequest, merchant_uid: str, status: str | None = 
 
 
 @get("/payments/status/{status:str}")
-async def by_status(request: ApiRequest, status: str) -> Response[bytes]:
+async def by_status(request: ApiRequest, status: FromPath[str]) -> Response[bytes]:
     """GET /payments/status/{status}: each payment is compared by its own status's time, in a window of 90 days."""
     who, cx = await caller(request), context(request)
     q = query(request)
@@ -145,7 +150,7 @@ async def by_status(request: ApiRequest, status: str) -> Response[bytes]:
 
 
 @get("/payments/{imp_uid:str}/balance")
-async def balance(request: ApiRequest, imp_uid: str) -> Response[bytes]:
+async def balance(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """GET /payments/{imp_uid}/balance: PAYCO's and KCP's only, so never here."""
     who, cx = await caller(request), context(request)
     if await cx.db.glance(views.payment, who.store_id, wire.segment(imp_uid)) is None:

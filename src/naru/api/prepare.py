@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from litestar import Response, get, post, put
+from litestar.params import FromPath
 
 from naru.api import answers, wire
 from naru.api.guard import ApiRequest, caller, context, params
@@ -39,7 +40,7 @@ async def change(request: ApiRequest) -> Response[bytes]:
 
 
 @get("/payments/prepare/{merchant_uid:str}")
-async def look_up(request: ApiRequest, merchant_uid: str) -> Response[bytes]:
+async def look_up(request: ApiRequest, merchant_uid: FromPath[str]) -> Response[bytes]:
     """GET /payments/prepare/{merchant_uid}."""
     who, cx = await caller(request), context(request)
     return answers.ok(_object(await prepare.look_up(cx, who.store_id, wire.segment(merchant_uid))))
