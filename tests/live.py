@@ -13,7 +13,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +110,7 @@ class ShopServer:
 
 
 @contextmanager
-def shop_server() -> Iterator[ShopServer]:
+def shop_server() -> Generator[ShopServer]:
     """A shop on a free port."""
     made = ShopServer()
 
@@ -147,7 +147,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(config: uvicorn.Config) -> Iterator[None]:
+def serving(config: uvicorn.Config) -> Generator[None]:
     """A server in a thread of its own, up when entered and down when left."""
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -181,7 +181,7 @@ class Live:
     def token(self) -> str:
         """The development store's access token."""
         if self._token is None:
-            self._token = self.get_token().response["access_token"]
+            self._token = str(self.get_token().response["access_token"])
         return self._token
 
     def get_token(self, **given: str) -> Answer:
@@ -268,7 +268,7 @@ class Live:
 
 
 @contextmanager
-def live(template: Path, directory: Path, **changes: Any) -> Iterator[Live]:
+def live(template: Path, directory: Path, **changes: Any) -> Generator[Live]:
     """Start everything on a copy of the migrated SQLite file *template*; *changes* are gateway settings."""
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(template, directory / "naru.db")
