@@ -125,7 +125,7 @@ def in_flight(report: Report, naru: Target) -> None:
     """Payments in flight on a PG that takes 300 ms: latency with 100, throughput with 1,000."""
     assert naru.server.sandbox_port
     port = naru.server.sandbox_port
-    status, body = servers.call(port, "POST", "/_sandbox/faults", {"name": "delay", "ms": DELAY_MS, "times": None})
+    status, body = servers.call(port, "POST", "/_sandbox/faults", {"name": "delay", "ms": DELAY_MS, "times": 10**9})
     assert status < 300, body
     try:
         hundred = naru.sample(naru.onetime(100, seconds=4.0, warm_up=1.0))

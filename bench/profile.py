@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import servers
@@ -34,27 +35,37 @@ def room(file: str) -> str:
     return parts[0].removesuffix(".py") if parts else "?"
 
 
-def read(folded: str) -> tuple[Counter[str], Counter[str], int]:
-    """Samples by room (self), samples by function of ours (inclusive), and their number; idle waiting is left out."""
-    by_room: Counter[str] = Counter()
-    by_function: Counter[str] = Counter()
-    total = 0
+@dataclass
+class Profile:
+    """Samples: where time was spent itself, by package and by line, and which of our functions it was spent under."""
+
+    by_room: Counter[str] = field(default_factory=Counter[str])
+    by_line: Counter[str] = field(default_factory=Counter[str])
+    by_function: Counter[str] = field(default_factory=Counter[str])
+    total: int = 0
+
+
+def read(folded: str) -> Profile:
+    """Idle waiting is not in the samples."""
+    profile = Profile()
     for line in folded.splitlines():
         stack, _, count = line.rpartition(" ")
         frames = [match for text in stack.split(";") if (match := FRAME.match(text))]
         if not frames:
             continue
         seen = int(count)
-        total += seen
-        by_room[room(frames[-1]["file"])] += seen
+        leaf = frames[-1]
+        profile.total += seen
+        profile.by_room[room(leaf["file"])] += seen
+        profile.by_line[f"{room(leaf['file'])}: {Path(leaf['file']).name}:{leaf['line']} {leaf['function']}"] += seen
         ours = {
             f"{room(frame['file'])}: {Path(frame['file']).name}:{frame['function']}"
             for frame in frames
             if room(frame["file"]).startswith("naru")
         }
         for name in ours:
-            by_function[name] += seen
-    return by_room, by_function, total
+            profile.by_function[name] += seen
+    return profile
 
 
 def record(pid: int, seconds: int) -> str:
@@ -94,18 +105,20 @@ def main() -> None:
                     watching = beside.submit(record, server.pid, given.seconds)
                     sample = target.sample(job)
                     stacks = watching.result()
-                by_room, by_function, total = read(stacks)
+                seen = read(stacks)
                 if given.folded:
                     given.folded.mkdir(parents=True, exist_ok=True)
                     (given.folded / f"{path}.folded").write_text(stacks)
                 print(f"\n{path}, {given.connections} connections: {sample.cpu_ms:.2f} ms of CPU per request", end="")
                 print(f", core {sample.server_busy:.0%} busy, {sample.errors} errors")
-                print("\n  self time by package")
-                for name, seen in by_room.most_common(20):
-                    print(f"  {seen / total:6.1%}  {name}")
-                print("\n  our functions, with all they call")
-                for name, seen in by_function.most_common(given.top):
-                    print(f"  {seen / total:6.1%}  {name}")
+                for title, counts in (
+                    ("time itself, by package", seen.by_room),
+                    ("time itself, by line", seen.by_line),
+                    ("our functions, with all they call", seen.by_function),
+                ):
+                    print(f"\n  {title}")
+                    for name, count in counts.most_common(given.top):
+                        print(f"  {count / seen.total:6.1%}  {name}")
     finally:
         load.close()
 

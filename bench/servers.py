@@ -177,6 +177,10 @@ def _spawn(name: str, command: list[str], port: int, **more: Any) -> Server:
             raise SystemExit(f"{name} did not start:\n{log.read_text()[-3000:]}")
         time.sleep(0.01)
     server.start_seconds = time.perf_counter() - began
+    while server.sandbox_port and not pid_listening_on(server.sandbox_port):
+        assert process.poll() is None, log.read_text()[-3000:]
+        assert time.perf_counter() - began < READY_SECONDS, log.read_text()[-3000:]
+        time.sleep(0.05)
     server.settle_in()
     return server
 

@@ -99,7 +99,8 @@ def test_a_profile_counts_time_where_it_was_spent_and_ours_with_all_it_calls() -
         "run (uvicorn/server.py:1);pay (/home/naru/src/naru/service/keyin.py:6);"
         "encode (/home/naru/.venv/lib/python3.11/site-packages/msgspec/json.py:2) 1\n"
     )
-    by_room, by_function, total = read(folded)
-    assert total == 4
-    assert by_room == {"naru.store": 3, "msgspec": 1}
-    assert by_function == {"naru.service: keyin.py:pay": 4, "naru.store: db.py:write": 3}
+    profile = read(folded)
+    assert profile.total == 4
+    assert profile.by_room == {"naru.store": 3, "msgspec": 1}
+    assert profile.by_line == {"naru.store: db.py:9 write": 3, "msgspec: json.py:2 encode": 1}
+    assert profile.by_function == {"naru.service: keyin.py:pay": 4, "naru.store: db.py:write": 3}
