@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster import Cluster
 
 from naru.store import migrate
 from naru.store.db import Database, open_database
+from tests.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
