@@ -27,7 +27,7 @@ from naru.clock import SystemClock
 from naru.sandbox.hecto import server as sandbox_server
 from naru.service import setup
 from naru.settings import Settings
-from tests.conftest import run_async
+from tests.cluster import run_async
 
 GOOD_CARD = "4111-1111-1111-1111"
 
