@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from naru.clock import Clock
 from naru.domain.channel import Channel
+from naru.domain.deadlines import RefundTo
 from naru.domain.outcome import Declined, Details, Done, NoSuchTrade, NotSent, Outcome, Sealed, Unknown
 from naru.domain.values import AttemptId, Won, won
 from naru.service.ports import Cancel, CardPayment, Found, Notice, Question, Unreadable
@@ -46,6 +47,8 @@ class FakeGateway:
         """Set, pay calls wait for it."""
         self.on_paid: Callable[[Trade], None] = lambda _t: None
         self.keys: dict[str, bool] = {}
+        self.refunds: list[RefundTo] = []
+        """Accounts that money went to."""
 
     def _fault(self) -> str:
         return self.faults.pop(0) if self.faults else ""
@@ -110,6 +113,8 @@ class FakeGateway:
             self.complaints.append(f"over-cancel {cancel.attempt_id}")
             return Declined("ST57", "취소 금액 초과")
         trade.cancels[cancel.attempt_id] = cancel.amount
+        if cancel.refund:
+            self.refunds.append(cancel.refund)
         trade.rounds += 1
         if fault == "lost_after":
             return Unknown("응답 없음")

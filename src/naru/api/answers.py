@@ -69,6 +69,19 @@ def _prepared(f: Facts) -> str:
     return f"사전등록된 금액({f['registered']}원)과 요청된 금액({f['asked']}원)이 다릅니다."
 
 
+_METHOD_NAMES = {"card": "신용카드", "trans": "실시간 계좌이체", "vbank": "가상계좌", "phone": "휴대폰"}
+
+
+_TO_ACCOUNT = {
+    "phone": "휴대폰 결제는 결제한 달의 말일까지만 취소할 수 있고, 이후에는 계좌로 환불합니다.",
+    "vbank": "가상계좌에 입금된 금액은 계좌로 환불합니다.",
+}
+
+
+def _day(yyyymmdd: str) -> str:
+    return f"{yyyymmdd[:4]}-{yyyymmdd[4:6]}-{yyyymmdd[6:]}"
+
+
 _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.UNAUTHORIZED: (401, -1, "Unauthorized"),
     Why.KEY_MISSING: (400, -1, "imp_key, imp_secret 파라메터가 누락되었습니다."),
@@ -104,6 +117,23 @@ _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     ),
     Why.CANCEL_BUSY: (200, 1, "진행 중인 다른 취소의 결과를 확인하고 있습니다. 잠시 후 다시 시도해 주세요."),
     Why.CANCEL_TAX_FREE: (200, 1, lambda f: f"취소할 면세금액이 올바르지 않습니다. (최대 {f['most']}원)"),
+    Why.CANCEL_TOO_LATE: (
+        200,
+        1,
+        lambda f: f"{_METHOD_NAMES[f['pay_method']]} 결제의 취소 가능 기간이 지났습니다. ({_day(f['until'])}까지)",
+    ),
+    Why.CANCEL_PARTIAL_TODAY: (
+        200,
+        1,
+        "실시간 계좌이체는 결제 당일에는 전액취소만 가능합니다. 부분취소는 다음 날부터 할 수 있습니다.",
+    ),
+    Why.CANCEL_NEEDS_ACCOUNT: (
+        200,
+        1,
+        lambda f: (
+            f"{_TO_ACCOUNT[f['pay_method']]} 환불받을 계좌(refund_holder, refund_bank, refund_account)를 지정해 주세요."
+        ),
+    ),
     Why.NOT_SUPPORTED: (200, 1, lambda f: str(f["what"])),
     Why.CONFLICT: (200, 1, "같은 Idempotency-Key로 다른 내용이 요청되었습니다."),
     Why.NOT_FOUND: (404, -1, lambda f: str(f["what"])),

@@ -37,6 +37,12 @@ class Why(enum.Enum):
     CANCEL_BUSY = enum.auto()
     """Another cancel of this payment has no result yet."""
     CANCEL_TAX_FREE = enum.auto()
+    CANCEL_TOO_LATE = enum.auto()
+    """The pay method's deadline has passed: pay_method, until (KST yyyyMMdd)."""
+    CANCEL_PARTIAL_TODAY = enum.auto()
+    """A transfer goes back on its own day only as a whole."""
+    CANCEL_NEEDS_ACCOUNT = enum.auto()
+    """The money can only go back to a bank account, and none was given: pay_method."""
     NOT_SUPPORTED = enum.auto()
     CONFLICT = enum.auto()
     """Same Idempotency-Key, other request."""

@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass
 
 from naru import logs
+from naru.domain import standard
 from naru.domain.channel import Channel
+from naru.domain.deadlines import RefundTo, demand_cancellable, needs_account
 from naru.domain.outcome import Declined, Done, Outcome, Unknown
 from naru.domain.payment import MONEY_IN, Attempt, Op, Payment, Purpose, State, Told, ask_cancel, sub_id
 from naru.domain.refusal import Refused, Why
@@ -42,6 +44,30 @@ class CancelOrder:
     refund_account: str | None = None
 
     @property
+    def refund(self) -> RefundTo | None:
+        """The account to refund to, when all of it is given. Raises Refused (PARAMETER)."""
+        given = {
+            "refund_holder": self.refund_holder,
+            "refund_bank": self.refund_bank,
+            "refund_account": self.refund_account,
+        }
+        missing = [name for name, value in given.items() if not value]
+        if len(missing) == len(given):
+            return None
+        if missing:
+            raise Refused(Why.PARAMETER, name=", ".join(missing))
+        assert self.refund_holder is not None
+        assert self.refund_bank is not None
+        assert self.refund_account is not None
+        bank = standard.bank_code(self.refund_bank)
+        if bank is None:
+            raise Refused(Why.PARAMETER, name="refund_bank", problem="은행 표준코드여야 합니다")
+        account = self.refund_account.replace("-", "").replace(" ", "")
+        if not (account.isascii() and account.isdigit() and 6 <= len(account) <= 16):
+            raise Refused(Why.PARAMETER, name="refund_account", problem="6~16자리 숫자여야 합니다")
+        return RefundTo(bank, account, self.refund_holder)
+
+    @property
     def fingerprint(self) -> str:
         """What makes two requests the same one."""
         return json.dumps(
@@ -65,6 +91,7 @@ class _Asked:
     payment: Payment
     channel_id: int
     vat_amount: int | None
+    refund: RefundTo | None
 
 
 def _find(order: CancelOrder) -> Tx[str]:
@@ -114,7 +141,7 @@ def choose_trade(p: Payment, order: CancelOrder) -> str:
     raise Refused(Why.PARAMETER, name="pg_tid", problem=f"취소할 입금을 지정해 주세요: {listed}")
 
 
-def _ask(order: CancelOrder, imp_uid: str, now: Instant, extra: str) -> Tx[_Asked | Attempt | None]:
+def _ask(order: CancelOrder, imp_uid: str, now: Instant) -> Tx[_Asked | Attempt | None]:
     """Commit that we are about to ask. An Attempt: an earlier one answers this; None: another has its turn."""
     stored = yield from payments.load(imp_uid, lock=True)
     assert stored is not None
@@ -141,8 +168,19 @@ def _ask(order: CancelOrder, imp_uid: str, now: Instant, extra: str) -> Tx[_Aske
         webhook=order.webhook,
         now=now,
     )
+    demand_cancellable(p, attempt.org_tid, attempt.amount, now)
+    refund = order.refund if needs_account(p, attempt.org_tid, now) else None
+    if refund is None and needs_account(p, attempt.org_tid, now):
+        raise Refused(Why.CANCEL_NEEDS_ACCOUNT, pay_method=p.pay_method)
+    extra = json.dumps({"refund": _masked(refund)}, ensure_ascii=False) if refund else "{}"
     yield from payments.add_attempt(p, attempt, check_at=now + LEASE_MS, extra=extra)
-    return _Asked(attempt, p.with_attempt(attempt), p.channel_id, stored.row.vat_amount)
+    return _Asked(attempt, p.with_attempt(attempt), p.channel_id, stored.row.vat_amount, refund)
+
+
+def _masked(refund: RefundTo) -> dict[str, str]:
+    """What is kept of an account: enough to answer where a refund went."""
+    hidden = "*" * (len(refund.account) - 4) + refund.account[-4:]
+    return {"bank": refund.bank, "account": hidden, "holder": refund.holder}
 
 
 async def cancel(cx: Context, order: CancelOrder) -> Cancelled:
@@ -156,7 +194,7 @@ async def cancel(cx: Context, order: CancelOrder) -> Cancelled:
     pause = cx.patience_s
     imp_uid = await cx.db.glance(_find, order)
     while True:
-        asked = await cx.db.write(_ask, order, imp_uid, cx.clock(), "{}")
+        asked = await cx.db.write(_ask, order, imp_uid, cx.clock())
         if isinstance(asked, Attempt):
             return Cancelled(imp_uid, None)
         if asked is not None:
@@ -173,7 +211,7 @@ async def cancel(cx: Context, order: CancelOrder) -> Cancelled:
 async def _call_and_settle(cx: Context, store_id: int, asked: _Asked, deadline: float) -> Cancelled:
     channel = await cx.channel(store_id, asked.channel_id)
     p, attempt = asked.payment, asked.attempt
-    outcome: Outcome = await cx.gateway.cancel(channel, to_cancel(p, attempt))
+    outcome: Outcome = await cx.gateway.cancel(channel, to_cancel(p, attempt, asked.refund))
     cx.crash("answered")
     if isinstance(outcome, Unknown) and not outcome.mismatch:
         left = deadline - asyncio.get_running_loop().time()
@@ -189,7 +227,7 @@ async def _call_and_settle(cx: Context, store_id: int, asked: _Asked, deadline: 
     return Cancelled(p.imp_uid, settled, outcome)
 
 
-def to_cancel(p: Payment, attempt: Attempt) -> Cancel:
+def to_cancel(p: Payment, attempt: Attempt, refund: RefundTo | None = None) -> Cancel:
     """The message of a cancel attempt. *p* holds the attempt as open."""
     return Cancel(
         attempt_id=attempt.id,
@@ -201,6 +239,7 @@ def to_cancel(p: Payment, attempt: Attempt) -> Cancel:
         round=attempt.round,
         reason=attempt.reason,
         balance_after=won(p.left_of(attempt.org_tid) - attempt.amount),
+        refund=refund,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from naru.domain.channel import Channel
+from naru.domain.deadlines import RefundTo
 from naru.domain.outcome import Details, Finding, Outcome, Sealed
 from naru.domain.values import AttemptId, Instant, Won
 from naru.pan import Card
@@ -44,6 +45,8 @@ class Cancel:
     reason: str | None
     balance_after: Won
     """What should be left of the trade afterwards; an answer that says otherwise is a mismatch."""
+    refund: RefundTo | None = None
+    """Back to a bank account, because the way it came is closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,10 +173,8 @@ class HectoGateway:
         return _paid(got.values, payment.amount, self._clock())
 
     async def cancel(self, channel: Channel, cancel: Cancel) -> Outcome:
-        """M09 card, M10 transfer, M11 phone: the same message under another method."""
-        message = {"card": messages.CARD_CANCEL, "trans": messages.BANK_CANCEL, "phone": messages.MOBILE_CANCEL}[
-            cancel.pay_method
-        ]
+        """M09 card, M10 transfer, M11 phone: the same message under another method. M12: to an account."""
+        message = _REFUNDS[cancel.pay_method] if cancel.refund else _CANCELS[cancel.pay_method]
         amount = str(cancel.amount)
         values = {
             "orgTrdNo": cancel.org_tid,
@@ -186,11 +184,15 @@ class HectoGateway:
             "cnclRsn": text.clean(cancel.reason, 255, "취소"),
             **text.tax(cancel.amount, cancel.tax_free, mixed=cancel.mixed_tax and cancel.tax_free != cancel.amount),
         }
+        if cancel.refund:
+            values["refundBankCd"] = cancel.refund.bank
+            values["refundAcntNo"] = cancel.refund.account
+            values["refundDpstrNm"] = text.clean(cancel.refund.holder, 50)
         got = await self.exchange(
             channel, message, cancel.attempt_id, values, same={"cnclAmt": amount, "orgTrdNo": cancel.org_tid}
         )
         if got.outcome is not None:
-            return got.outcome
+            return _with_hint(got.outcome, got.values.get("rfdPsblCd", ""))
         left = got.values.get("blcAmt", "")
         return Done(
             pg_tid=got.values.get("trdNo", ""),
@@ -287,6 +289,22 @@ class HectoGateway:
         """A noti's body without billing keys and card-like digits."""
         out = _BILL_KEY.sub(rb"\1***", body)
         return logs.scrub(out.decode("latin-1")).encode("latin-1")
+
+
+_CANCELS = {"card": messages.CARD_CANCEL, "trans": messages.BANK_CANCEL, "phone": messages.MOBILE_CANCEL}
+_REFUNDS = {"phone": messages.MOBILE_REFUND}
+_REFUND_HINTS = {
+    "Y": "환불 계좌(refund_holder, refund_bank, refund_account)를 지정하면 환불할 수 있습니다",
+    "N": "환불 서비스에 등록되지 않은 상점입니다",
+    "C": "환불할 수 있는 조건이 아닙니다",
+}
+
+
+def _with_hint(outcome: Outcome, refundable: str) -> Outcome:
+    """A refused phone cancel may say whether a refund to an account would work (M11 rfdPsblCd)."""
+    if isinstance(outcome, Declined) and refundable in _REFUND_HINTS:
+        return Declined(outcome.code, f"{outcome.message} {_REFUND_HINTS[refundable]}")
+    return outcome
 
 
 def refusal(code: str, words: str, state: str) -> Outcome:
