@@ -73,21 +73,28 @@ class GatewayMachine(RuleBasedStateMachine):
 
     def charge(self, merchant_uid: str, amount: int) -> str | None:
         """Pay; the imp_uid of what was asked, if anything was."""
+        blocked = any(self.is_busy(i) for i in self.orders.get(merchant_uid, []))
         self.shop.made.clear()
         try:
             charged = self.do(self.shop.pay(amount, merchant_uid=merchant_uid))
         except Died:
+            assert not blocked
             died = next(f"imps_{d}" for d in reversed(self.shop.made) if len(d) == 12)
             self.orders.setdefault(merchant_uid, []).append(died)
             return died
         except Refused as refused:
             assert refused.why in (Why.ALREADY_PAID, Why.BEING_CHECKED)
             return None
+        assert not blocked, f"{merchant_uid} was asked twice at a time"
         imp_uid = charged.settled.payment.imp_uid
         self.orders.setdefault(merchant_uid, []).append(imp_uid)
         status = show(charged.settled.payment).status
         (self.told_paid if status is Status.PAID else self.told_failed).add(imp_uid)
         return imp_uid
+
+    def is_busy(self, imp_uid: str) -> bool:
+        p = self.do(self.shop.payment(imp_uid))
+        return p.attempts[0].is_open or (p.voided and p.left > 0)
 
     @rule(
         target=paid,
