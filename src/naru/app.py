@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
@@ -70,6 +72,8 @@ class Parts:
             public_url=settings.public_url,
             development=settings.development,
         )
+        if settings.development and settings.crash_at:
+            self.cx.crash = partial(_die_at, settings.crash_at)
         self.runner = Runner(self.cx, self.sender)
         self.cx.wake = self.runner.wake
 
@@ -80,6 +84,11 @@ class Parts:
         await self.client.close()
         await self.sender.close()
         await self.db.close()
+
+
+def _die_at(wanted: str, point: str) -> None:
+    if point == wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def open_parts(settings: Settings, clock: Clock | None = None) -> Parts:

@@ -39,6 +39,7 @@ def settings_of(data_dir: Path) -> Settings:
         shop_url=f"http://{given['host']}:{given['shop_port']}",
         log_level=given["log_level"],
         log_json=False,
+        crash_at=os.environ.get("NARU_CRASH_AT", ""),
     )
 
 

@@ -36,6 +36,8 @@ class Settings:
     allow_private_targets: bool = False
     """Webhooks to private and loopback addresses; on in development."""
     clock_offset_ms: int = 0
+    crash_at: str = ""
+    """Development only: the process kills itself at this named point, for the crash tests."""
 
 
 def key_from_hex(text: str) -> bytes:

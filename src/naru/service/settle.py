@@ -193,7 +193,13 @@ def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -
 
 async def settle_now(cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False) -> Settled | None:
     """`settle` in its own transaction; wakes who waits for the payment's or the order's turn."""
-    settled = await cx.db.write(settle, attempt_id, outcome, cx.clock(), telling=telling)
+
+    def settling() -> Tx[Settled | None]:
+        done = yield from settle(attempt_id, outcome, cx.clock(), telling=telling)
+        cx.crash("settling")
+        return done
+
+    settled = await cx.db.write(settling)
     if settled is not None:
         p = settled.payment
         cx.happened(p.imp_uid, f"{p.store_id}:{p.merchant_uid}")
