@@ -64,8 +64,8 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_args: Any) -> None:
-                return
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+                del format, args
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/webhook"
