@@ -1,5 +1,6 @@
 """A Hecto client for tests: our message declarations over a bare socket, and a receiver of notis."""
 
+import html.parser
 import http.client
 import http.server
 import json
@@ -138,6 +139,58 @@ class Hecto:
     def cancel(self, paid: Answer, won: int, order: int = 1, **more: str) -> Answer:
         return self.send(messages.CARD_CANCEL, self.cancel_values(paid, won, order, **more))
 
+    # --- windows ---
+
+    def window_values(self, mid: str = "portone1", won: int = 1004, **more: str) -> dict[str, str]:
+        return {
+            **self.ids(mid),
+            "mchtName": "포트원",
+            "mchtEName": "PortOne",
+            "pmtPrdtNm": "결제테스트",
+            "trdAmt": str(won),
+            "mchtCustNm": "홍길동",
+            "notiUrl": "http://127.0.0.1:9/noti",
+            "nextUrl": "http://shop.test/next",
+            "cancUrl": "http://shop.test/cancel",
+            "mchtCustId": "customer1",
+        } | more
+
+    def submit(self, path: str, form: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        body, content_type = messages.encode_form(form)
+        return self.raw("POST", path, body, {"Content-Type": content_type})
+
+    def open(self, message: Message, values: dict[str, str], path: str = "") -> str:
+        """The address of a window that was opened, or a failing test."""
+        form = {"type": "popup", **messages.build_form(message, values, KEYS), "clipCustNm": ""}
+        status, headers, body = self.submit(path or message.path, form)
+        assert status == 303, (status, body.decode())
+        return headers["location"]
+
+    def refused(self, message: Message, form: dict[str, str], path: str = "") -> dict[str, str]:
+        """The JSON that is answered instead of a page."""
+        status, headers, body = self.submit(path or message.path, form)
+        assert status == 200
+        assert headers["content-type"] == "application/json; charset=UTF-8", body.decode()
+        return json.loads(body)
+
+    def page(self, path: str) -> str:
+        status, _, body = self.raw("GET", path)
+        assert status == 200, (status, path)
+        return body.decode()
+
+    def go(self, window: str, step: str = "pay", **chosen: str) -> tuple[str, Answer]:
+        """Presses a button; where the browser is sent at the end, and what it is told."""
+        status, headers, body = self.submit(f"{window}/{step}", chosen)
+        assert status == 303, (status, body)
+        return self.result(headers["location"])
+
+    def result(self, path: str) -> tuple[str, Answer]:
+        page = Page()
+        page.feed(self.page(path))
+        fields = page.fields
+        found = next(m for m in messages.ALL if m.fixed.get("method") == fields["method"])
+        return page.action, messages.open_answer(found, fields, KEYS)
+
     def inquire(self, paid: dict[str, str], **more: str) -> Answer:
         asked = {
             **self.ids(paid["mchtId"]),
@@ -147,6 +200,22 @@ class Hecto:
             "orgMchtTrdNo": paid["mchtTrdNo"],
         } | more
         return self.send(messages.INQUIRY, asked)
+
+
+class Page(html.parser.HTMLParser):
+    """The form of a result page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action = ""
+        self.fields: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form" and "data-autosubmit" in given:
+            self.action = given["action"]
+        if tag == "input" and given.get("type") == "hidden":
+            self.fields[given["name"]] = given["value"]
 
 
 def code(answer: Answer) -> str:

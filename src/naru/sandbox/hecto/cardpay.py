@@ -8,7 +8,6 @@ from naru.sandbox.hecto.notis import queue
 from naru.sandbox.hecto.trades import Ask, CancelCodes, Refuse, Trade
 
 REFUSALS = CancelCodes(unknown="CA10", already="CA12")
-AUTH_LIFE_MS = 10 * clock.MINUTE
 _MIN_WON, _MAX_WON = 1_000, 99_999_999  # CA42 below the first and from the second on
 _INSTALMENT_FROM_WON = 50_000
 
@@ -18,7 +17,7 @@ def pay_by_number(ask: Ask) -> dict[str, str]:
     card = take_card(ask)
     month, year = card.month, card.year
     verdict = judge(ask, card)
-    detail = order_detail(ask, pmtprdNm="pmtprdNm")
+    detail = order_detail(ask)
     if ask.merchant.billing_keys:
         detail["billKey"] = make_key(ask, verdict)
     trade = approve(ask, verdict, detail)
@@ -44,7 +43,7 @@ def pay_by_key(ask: Ask) -> dict[str, str]:
     if code != codes.OK:
         raise Refuse(code)
     verdict = cards.Verdict(code, "", shown, issuer, fate)
-    trade = approve(ask, verdict, {**order_detail(ask, pmtprdNm="pmtprdNm"), "billKey": ask.get("billKey")})
+    trade = approve(ask, verdict, {**order_detail(ask), "billKey": ask.get("billKey")})
     return {**_paid(trade), "cardNo": _x(shown)}
 
 
@@ -112,7 +111,7 @@ def cancel(ask: Ask) -> dict[str, str]:
 
 def approve_split(ask: Ask) -> dict[str, str]:
     """M22: the authentication's order number and amount, once, while it is fresh."""
-    auth = find_authentication(ask)
+    auth = trades.find_authentication(ask)
     detail = dict(auth.detail)
     fate = detail.pop("fate", "approve")
     verdict = cards.Verdict(codes.OK, "", detail.get("cardNo", ""), detail.get("issuer", "SHN"), fate)
@@ -186,10 +185,10 @@ def check_instalment(months: str, amount: int) -> None:
         raise Refuse("CA21")
 
 
-def order_detail(ask: Ask, *, pmtprdNm: str) -> dict[str, str]:  # noqa: N803 - Hecto's spelling
+def order_detail(ask: Ask) -> dict[str, str]:
     """What answers, notis and lists repeat of a request. Names are those of the card API."""
     kept = ("mchtCustNm", "mchtCustId", "email", "instmtMon", "crcCd", "notiUrl", "mchtParam", "mchtName")
-    return {"pmtprdNm": ask.get(pmtprdNm), **{name: ask.get(name) for name in kept}}
+    return {"pmtprdNm": ask.get("pmtprdNm"), **{name: ask.get(name) for name in kept}}
 
 
 def make_key(ask: Ask, verdict: cards.Verdict) -> str:
@@ -235,42 +234,12 @@ def approve(
     return trade
 
 
-def find_authentication(ask: Ask) -> Trade:
-    """The open authentication that a split approval names, with its amount and order number."""
-    auth = trades.find(ask.book, "trd_no = ? AND kind = 'auth'", ask.get("authTrdNo"))
-    if auth is None or auth.mid != ask.merchant.mid or auth.method != ask.get("method"):
-        raise Refuse("ST13", field="authTrdNo", complain=True)
-    if auth.mcht_trd_no != ask.get("mchtTrdNo"):
-        raise Refuse("ST13", field="mchtTrdNo", complain=True)
-    if auth.state == "closed":
-        raise Refuse("ST03", field="authTrdNo", complain=True)
-    if auth.amount != ask.won("trdAmt"):
-        raise Refuse("ST58", "승인 금액이 인증 금액과 다릅니다.", field="trdAmt", complain=True)
-    if ask.now >= auth.at_ms + AUTH_LIFE_MS:
-        raise Refuse("ST30")
-    return auth
-
-
 def enter_cancel(ask: Ask, original: Trade) -> Trade:
     """Enters a cancel that passed the rules, and owes its noti where that is switched on."""
-    amount = ask.won("cnclAmt")
-    parts = {name: ask.get(name) for name in ("taxAmt", "vatAmt", "taxFreeAmt", "svcAmt")}
-    detail = {**parts, "cnclRsn": ask.get("cnclRsn"), "orgTrdDt": original.day}
-    done = trades.enter(ask, "cancel", amount, detail, origin=original, seq=int(ask.get("cnclOrd")))
+    done = trades.enter_cancel(ask, original)
     url = original.detail.get("notiUrl", "")
     if ask.merchant.cancel_noti and url:
-        full = amount == original.amount
-        form = {
-            **_noti(ask, original),
-            "trdNo": done.trd_no,
-            "bizType": "C0",
-            "trdAmt": str(amount),
-            "orgTrdNo": original.trd_no,
-            "orgTrdDt": original.day,
-            "cnclType": "00" if full else "10",
-            "mchtTrdNo": original.mcht_trd_no if ask.merchant.noti_number == "original" else done.mcht_trd_no,
-            "billKey": "",
-        }
+        form = {**_noti(ask, original), **trades.cancel_noti(ask, original, done), "bizType": "C0"}
         queue(ask, messages.NOTI_CARD, done, url, form)
     return done
 
@@ -293,25 +262,14 @@ def _paid(trade: Trade) -> dict[str, str]:
 def _noti(ask: Ask, trade: Trade) -> dict[str, str]:
     detail = trade.detail
     return {
-        "outStatCd": "0021",
-        "trdNo": trade.trd_no,
-        "mchtId": trade.mid,
-        "mchtTrdNo": trade.mcht_trd_no,
-        "mchtCustNm": detail.get("mchtCustNm", ""),
-        "mchtName": detail.get("mchtName", "") or ask.merchant.name,
-        "pmtprdNm": detail.get("pmtprdNm", ""),
-        "trdDtm": clock.stamp(ask.now),
-        "trdAmt": str(trade.amount),
+        **trades.noti_head(ask, trade),
         "svcAmt": detail.get("svcAmt", ""),
         "billKey": detail.get("billKey", ""),
         "cardCd": detail["issuer"],
         "cardNm": _product(detail["issuer"]),
-        "email": detail.get("email", ""),
-        "mchtCustId": detail.get("mchtCustId", ""),
         "cardNo": detail.get("cardNo", ""),
         "cardApprNo": detail["apprNo"],
         "instmtMon": detail.get("instmtMon", "00"),
-        "mchtParam": detail.get("mchtParam", ""),
         "vat": detail.get("vatAmt", ""),
         "taxAmt": detail.get("taxAmt", ""),
         "taxFreeAmt": detail.get("taxFreeAmt", ""),

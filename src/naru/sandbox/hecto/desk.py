@@ -10,7 +10,7 @@ import structlog
 
 from naru.connectors.hecto import messages
 from naru.connectors.hecto.messages import BadMessage, Flaw, Message
-from naru.sandbox.hecto import cardpay, clock, codes, inquiry, trades
+from naru.sandbox.hecto import bankpay, cardpay, clock, codes, inquiry, mobilepay, trades
 from naru.sandbox.hecto.book import Book
 from naru.sandbox.hecto.clock import Clock
 from naru.sandbox.hecto.merchants import Merchant, Merchants
@@ -26,6 +26,12 @@ RULES: dict[str, Callable[[Ask], dict[str, str]]] = {
     messages.CARD_KEY_DELETE.id: cardpay.delete_key,
     messages.CARD_CANCEL.id: cardpay.cancel,
     messages.CARD_SPLIT_APPROVE.id: cardpay.approve_split,
+    messages.BANK_CANCEL.id: bankpay.cancel,
+    messages.BANK_SPLIT_APPROVE.id: bankpay.approve_split,
+    messages.MOBILE_CANCEL.id: mobilepay.cancel,
+    messages.MOBILE_REFUND.id: mobilepay.refund,
+    messages.MOBILE_SPLIT_APPROVE.id: mobilepay.approve_split,
+    messages.MOBILE_MONTHLY.id: mobilepay.pay_monthly,
     messages.INQUIRY.id: inquiry.answer,
 }
 _PAYS = frozenset({"M05", "M07", "M22", "M23", "M24", "M25"})

@@ -5,14 +5,17 @@ from typing import Any, cast
 
 import jinja2
 from litestar import Request, Response, get
-from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
 
 from naru.sandbox.hecto import cards, clock, codes, control, faults, notis, trades
 from naru.sandbox.hecto.room import Room
 
-_STATIC = {"sandbox.css": "text/css; charset=utf-8", "sandbox.js": "text/javascript; charset=utf-8"}
+_JS = "text/javascript; charset=utf-8"
+_STATIC = {
+    "/resources/css/sandbox.css": ("sandbox.css", "text/css; charset=utf-8"),
+    "/resources/js/sandbox.js": ("sandbox.js", _JS),
+    "/resources/js/v1/SettlePG_v1.2.js": ("SettlePG_v1.2.js", _JS),  # where merchants' pages look for it
+}
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'",
@@ -94,11 +97,10 @@ def handlers(room: Room) -> list[HTTPRouteHandler]:
             clock_shown=clock.shown,
         )
 
-    @get("/resources/{kind:str}/{name:str}", sync_to_thread=False)
-    def static(kind: FromPath[str], name: FromPath[str]) -> Response[bytes]:
-        if name not in _STATIC or kind not in ("css", "js"):
-            raise NotFoundException
+    @get(list(_STATIC), sync_to_thread=False)
+    def static(request: Request[Any, Any, Any]) -> Response[bytes]:
+        name, media_type = _STATIC[request.url.path]
         body = files("naru.sandbox.hecto").joinpath("static", name).read_bytes()
-        return Response(body, media_type=_STATIC[name], headers={"Cache-Control": "max-age=60"})
+        return Response(body, media_type=media_type, headers={"Cache-Control": "max-age=60"})
 
     return [home, static]

@@ -60,7 +60,7 @@ class Merchant:
 _SWITCH_NAMES = (
     *("billing_keys", "key_only", "partial_cancel", "refund_service", "cancel_noti", "vbank_cancel_noti"),
     *("reversal_noti", "noti_number", "charset", "strict_ok", "vbank_noti_url", "precheck", "precheck_url"),
-    *("precheck_aes", "fee_bp"),
+    *("precheck_aes", "fee_bp", "split"),
 )
 _DEFAULTS = Merchant(mid="", title="")
 SWITCHES: Mapping[str, type[object]] = {name: type(cast("object", getattr(_DEFAULTS, name))) for name in _SWITCH_NAMES}

@@ -5,7 +5,7 @@ from litestar import Litestar, get
 from litestar.config.app import AppConfig
 from litestar.exceptions import HTTPException
 
-from naru.sandbox.hecto import connection, control, front, spay
+from naru.sandbox.hecto import connection, control, counter, front, spay
 from naru.sandbox.hecto.room import Room, open_room
 from naru.sandbox.hecto.settings import Settings
 
@@ -33,7 +33,13 @@ def _app(room: Room) -> Litestar:
         return config
 
     return Litestar(
-        route_handlers=[health, spay.handler(room), control.router(room), *front.handlers(room)],
+        route_handlers=[
+            health,
+            spay.handler(room),
+            control.router(room),
+            *front.handlers(room),
+            *counter.handlers(room),
+        ],
         on_app_init=[lifecycle],
         exception_handlers={HTTPException: control.refusal, Exception: control.failed},
         openapi_config=None,

@@ -13,6 +13,8 @@ from naru.sandbox.hecto import clock, codes
 from naru.sandbox.hecto.book import Book, Value, pack, unpack
 from naru.sandbox.hecto.merchants import Merchant
 
+AUTH_LIFE_MS = 10 * clock.MINUTE
+"""An authentication is approved within this time, or not at all."""
 NEVER = 2**62
 """When a trade appears that shows itself only after an inquiry was told it does not exist."""
 
@@ -289,6 +291,79 @@ def _check_cancel_tax(ask: Ask, original: Trade, parts: Mapping[str, str], amoun
         assert row is not None
         if int(str(row[0])) + int(parts[name]) > int(original.detail.get(name, "0")):
             raise Refuse("ST55", field=name, complain=True)
+
+
+def find_authentication(ask: Ask) -> Trade:
+    """The open authentication that a split approval names, with its amount and order number."""
+    auth = find(ask.book, "trd_no = ? AND kind = 'auth'", ask.get("authTrdNo"))
+    if auth is None or auth.mid != ask.merchant.mid or auth.method != ask.get("method"):
+        raise Refuse("ST13", field="authTrdNo", complain=True)
+    if auth.mcht_trd_no != ask.get("mchtTrdNo"):
+        raise Refuse("ST13", field="mchtTrdNo", complain=True)
+    if auth.state == "closed":
+        raise Refuse("ST03", field="authTrdNo", complain=True)
+    if auth.amount != ask.won("trdAmt"):
+        raise Refuse("ST58", "승인 금액이 인증 금액과 다릅니다.", field="trdAmt", complain=True)
+    if ask.now >= auth.at_ms + AUTH_LIFE_MS:
+        raise Refuse("ST30")
+    return auth
+
+
+def check_refund_account(ask: Ask) -> None:
+    """The bank exists, the number is one, and the holder's name fits: 불일치 never does (ST24)."""
+    if ask.get("refundBankCd") not in codes.BANKS:
+        raise Refuse("ST09", field="refundBankCd", complain=True)
+    if len(ask.get("refundAcntNo")) < 8:
+        raise Refuse("ST09", field="refundAcntNo", complain=True)
+    if "불일치" in ask.get("refundDpstrNm"):
+        raise Refuse("ST24")
+
+
+def enter_cancel(ask: Ask, original: Trade, **more: str) -> Trade:
+    """Enters a cancel or refund that passed the rules."""
+    parts = {name: ask.get(name) for name in ("taxAmt", "vatAmt", "taxFreeAmt", "svcAmt")}
+    detail = {**parts, "cnclRsn": ask.get("cnclRsn"), "orgTrdDt": original.day, **more}
+    return enter(ask, "cancel", ask.won("cnclAmt"), detail, origin=original, seq=int(ask.get("cnclOrd")))
+
+
+def noti_head(ask: Ask, trade: Trade) -> dict[str, str]:
+    """The fields that every noti about a trade starts with."""
+    detail = trade.detail
+    return {
+        "outStatCd": "0021",
+        "trdNo": trade.trd_no,
+        "mchtId": trade.mid,
+        "mchtTrdNo": trade.mcht_trd_no,
+        "mchtCustNm": detail.get("mchtCustNm", ""),
+        "mchtName": detail.get("mchtName", "") or ask.merchant.name,
+        "pmtprdNm": detail.get("pmtprdNm", ""),
+        "trdDtm": clock.stamp(ask.now),
+        "trdAmt": str(trade.amount),
+        "email": detail.get("email", ""),
+        "mchtCustId": detail.get("mchtCustId", ""),
+        "mchtParam": detail.get("mchtParam", ""),
+    }
+
+
+def cancel_noti(ask: Ask, original: Trade, done: Trade) -> dict[str, str]:
+    """What a cancel's noti says instead. Its order number is the original's (the only case that was
+    ever seen), or the cancel's own where the merchant is set to that."""
+    return {
+        "trdNo": done.trd_no,
+        "trdAmt": str(done.amount),
+        "orgTrdNo": original.trd_no,
+        "orgTrdDt": original.day,
+        "cnclType": "00" if done.amount == original.amount else "10",
+        "mchtTrdNo": original.mcht_trd_no if ask.merchant.noti_number == "original" else done.mcht_trd_no,
+        "billKey": "",
+    }
+
+
+def check_bank_hours(now: int) -> None:
+    """ST11 between 23:30 and 00:35 KST, when banks change their day."""
+    minute = (now - clock.day_start(now)) // clock.MINUTE
+    if minute >= 23 * 60 + 30 or minute < 35:
+        raise Refuse("ST11")
 
 
 def months_later(ms: int, months: int) -> int:
