@@ -9,8 +9,8 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
+from random import getrandbits
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from litestar import Litestar, Request, Response
@@ -171,7 +171,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=uuid4().hex[:16])
+        structlog.contextvars.bind_contextvars(request_id=f"{getrandbits(64):016x}")
         started = time.perf_counter()
         status = 0
 

@@ -105,19 +105,23 @@ async def authenticate(cx: Context, token: str | None, remote: str) -> Caller:
     if parts is None:
         raise Refused(Why.UNAUTHORIZED)
     key_id, issued_s = parts
-    key = await cx.db.glance(stores.api_key_by_id, key_id)
+    key = await cx.api_key(key_id)
     now = cx.clock()
-    if key is None or key.revoked:
-        raise Refused(Why.UNAUTHORIZED)
-    expires = issued_s * SECOND + LIFETIME_MS
-    if key.token_issued_at == issued_s * SECOND and key.token_expires_at:
-        expires = key.token_expires_at
-    if now >= expires + GRACE_MS:
+    if key is not None and now >= _expiry(key, issued_s) + GRACE_MS:
+        key = await cx.db.glance(stores.api_key_by_id, key_id)  # it may have been prolonged this second
+    if key is None or key.revoked or now >= _expiry(key, issued_s) + GRACE_MS:
         raise Refused(Why.UNAUTHORIZED)
     store = await cx.store(key.store_id)
     if store.allowed_ips and not _inside(remote, store.allowed_ips):
         raise Refused(Why.IP_BLOCKED, remote=remote)
     return Caller(key.store_id, key.id)
+
+
+def _expiry(key: stores.ApiKey, issued_s: int) -> int:
+    """When a token ends (UTC ms): the key's current one may have been prolonged, older ones were not."""
+    if key.token_issued_at == issued_s * SECOND and key.token_expires_at:
+        return key.token_expires_at
+    return issued_s * SECOND + LIFETIME_MS
 
 
 def _inside(remote: str, networks: tuple[str, ...]) -> bool:

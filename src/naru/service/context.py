@@ -16,6 +16,7 @@ from naru.domain.values import AttemptId, ImpUid, Instant
 from naru.service.ports import Gateway
 from naru.store import stores
 from naru.store.db import Database
+from naru.store.stores import ApiKey
 from naru.store.vault import Vault
 
 T = TypeVar("T")
@@ -85,6 +86,15 @@ class Context:
             known = await self.db.glance(stores.store, store_id)
             self._known["store", store_id] = _Known(self.clock(), known)
         assert isinstance(known, Store)
+        return known
+
+    async def api_key(self, key_id: int) -> ApiKey | None:
+        """The API key of this id, at most a second old."""
+        known = self._fresh(("key", key_id))
+        if known is None:
+            known = await self.db.glance(stores.api_key_by_id, key_id)
+            self._known["key", key_id] = _Known(self.clock(), known)
+        assert known is None or isinstance(known, ApiKey)
         return known
 
     async def channels(self, store_id: int) -> list[Channel]:
