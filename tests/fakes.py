@@ -10,8 +10,19 @@ from naru.clock import Clock
 from naru.domain.channel import Channel
 from naru.domain.deadlines import RefundTo
 from naru.domain.outcome import Declined, Details, Done, NoSuchTrade, NotSent, Outcome, Sealed, Unknown
+from naru.domain.refusal import Refused, Why
 from naru.domain.values import AttemptId, Won, won
-from naru.service.ports import Cancel, CardPayment, Found, Notice, Question, Unreadable
+from naru.service.ports import (
+    Cancel,
+    CardPayment,
+    Found,
+    Landing,
+    Notice,
+    Question,
+    Unreadable,
+    WindowForm,
+    WindowPayment,
+)
 
 
 @dataclass
@@ -49,6 +60,9 @@ class FakeGateway:
         self.keys: dict[str, bool] = {}
         self.refunds: list[RefundTo] = []
         """Accounts that money went to."""
+        self.windows: dict[str, WindowPayment] = {}
+        self.refused: set[str] = set()
+        """Attempts of which an inquiry says that a payment was tried and failed."""
 
     def _fault(self) -> str:
         return self.faults.pop(0) if self.faults else ""
@@ -127,10 +141,32 @@ class FakeGateway:
         if self.blind:
             return Found(Unknown("응답 없음"))
         trade = self.trades.get(question.attempt_id)
+        if trade is None and question.attempt_id in self.refused:
+            return Found(Declined("0009", "결제에 실패한 거래입니다"))
         if trade is None:
             return Found(NoSuchTrade())
         total = won(trade.cancelled)
         return Found(Done(trade.tid, Won(trade.amount), question.asked_at, also_cancelled=total), total)
+
+    def window(self, channel: Channel, payment: WindowPayment) -> WindowForm:
+        """Opens nothing: a test plays the buyer with `buyer_pays`."""
+        del channel
+        if payment.amount < 1000:
+            raise Refused(Why.PARAMETER, name="amount", problem="1,000원 이상이어야 합니다")
+        self.windows[payment.attempt_id] = payment
+        return WindowForm("http://pg.test/window", {"number": payment.attempt_id})
+
+    def read_landing(self, body: bytes, content_type: str) -> Landing:
+        """``claim code message`` in plain text."""
+        del content_type
+        claim, code, message = [*body.decode().split(" ", 2), "", ""][:3]
+        return Landing(claim, code, message)
+
+    def buyer_pays(self, attempt_id: str, amount: int | None = None) -> Trade:
+        """The buyer pays in the window; the noti is the test's to deliver."""
+        trade = Trade(f"T{attempt_id}", attempt_id, amount or self.windows[attempt_id].amount)
+        self.trades[attempt_id] = trade
+        return trade
 
     def notice_mid(self, body: bytes, content_type: str) -> str | None:
         """Tests hand notices over directly."""

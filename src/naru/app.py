@@ -19,7 +19,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from naru import logs
-from naru.api import absent, answers, codes, dev, health, hecto, payments, prepare, subscribe, users
+from naru.api import absent, answers, codes, dev, health, hecto, payments, prepare, sdk, subscribe, users
 from naru.api.paths import QuotedPaths
 from naru.clock import Clock, SystemClock
 from naru.connectors.hecto.client import Client
@@ -51,6 +51,7 @@ def handlers(settings: Settings) -> list[Any]:
         *codes.HANDLERS,
         *subscribe.HANDLERS,
         *hecto.HANDLERS,
+        *sdk.HANDLERS,
         *absent.HANDLERS,
     ]
 
@@ -108,6 +109,7 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         parts = await open_parts(settings, clock)
         app.state["cx"] = parts.cx
         app.state["parts"] = parts
+        app.state["shop_url"] = settings.shop_url
         app.state["advance"] = partial(advance, parts.cx, parts.runner, settings.sandbox_url)
         if on_open is not None:
             on_open(parts)

@@ -98,7 +98,7 @@ def run(
         sandbox.append("--night-cancel")
     gateway_url, shop_url = f"http://{host}:{port}", f"http://{host}:{shop_port}"
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    shop = [sys.executable, "-m", "naru.demo", "--host", host, "--port", str(shop_port), "--gateway", gateway_url]
+    shop = [sys.executable, "-m", "naru.demo", "--host", host, "--port", str(shop_port), "--gateway", gateway_url, *at]
     commands = {"gateway": [*naru, "_gateway", *at, "--log-level", log_level], "sandbox": sandbox, "shop": shop}
     started = time.monotonic()
     # Their own sessions: a Ctrl-C in the terminal reaches this process only, which then ends them in order.

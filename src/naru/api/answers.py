@@ -44,7 +44,7 @@ _CAN = {
 def _parameter(f: Facts) -> str:
     problem = f.get("problem")
     if problem is None:
-        return f"{f['name']} 파라메터가 누락되었습니다."
+        return f"{f['name']} 파라메터가 누락되었습니다." + (f" ({f['note']})" if f.get("note") else "")
     return f"{f['name']} 파라메터가 올바르지 않습니다. ({problem})"
 
 
@@ -93,6 +93,15 @@ _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.PARAMETER: (200, 1, _parameter),
     Why.NO_CHANNEL: (200, 1, _no_channel),
     Why.CHANNEL_UNKNOWN: (200, 1, _channel_unknown),
+    Why.STORE_UNKNOWN: (200, 1, "등록 된 PG 설정 정보를 찾을 수 없습니다."),
+    Why.TEST_MONEY: (
+        200,
+        1,
+        lambda f: (
+            f"'{f['channel']}' 채널은 실연동이 아니어서 결제창을 열 수 없습니다. "
+            "(채널 관리에서 테스트 결제창을 허용하거나 실연동 채널을 지정해 주세요)"
+        ),
+    ),
     Why.CREDENTIALS: (200, 1, _credentials),
     Why.ALREADY_PAID: (200, -1, "이미 결제가 이루어진 거래건입니다."),
     Why.BEING_CHECKED: (

@@ -1,8 +1,9 @@
-"""Development only: the time machine."""
+"""Development only: the time machine, and the way to the demo shop."""
 
 from __future__ import annotations
 
 from litestar import Response, get, post
+from litestar.response import Redirect
 
 from naru.api import answers
 from naru.api.guard import ApiRequest, context, params
@@ -31,4 +32,10 @@ async def read_clock(request: ApiRequest) -> Response[bytes]:
     return answers.ok({"now": context(request).clock()})
 
 
-HANDLERS = [move_clock, read_clock]
+@get("/demo")
+async def demo(request: ApiRequest) -> Redirect:
+    """The demo shop is its own server and origin, as a shop is."""
+    return Redirect(request.app.state["shop_url"], status_code=302)
+
+
+HANDLERS = [move_clock, read_clock, demo]

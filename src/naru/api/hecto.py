@@ -1,12 +1,17 @@
-"""What Hecto calls: notis. Both paths take every kind."""
+"""What Hecto calls: notis (both paths take every kind), and where it sends the buyer's browser back to."""
 
 from __future__ import annotations
 
-from litestar import Response, post
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
 
 from naru import logs
+from naru.api import pages
 from naru.api.guard import ApiRequest, context, remote
-from naru.service import notices
+from naru.service import checkout, notices
 
 log = logs.logger("hecto")
 
@@ -36,4 +41,49 @@ def _plain(text: bytes) -> Response[bytes]:
     return Response(text, status_code=200, media_type="text/plain; charset=UTF-8")
 
 
-HANDLERS = [notice]
+@post(
+    ["/settle_payments/next/{imp_uid:str}/{secret:str}", "/settle_payments/cancel/{imp_uid:str}/{secret:str}"],
+    status_code=200,
+)
+async def landing(request: ApiRequest, imp_uid: FromPath[str], secret: FromPath[str]) -> Response[Any]:
+    """nextUrl and cancUrl: the buyer is back. Unsigned, so it only makes us look; answered when we know."""
+    cx = context(request)
+    body = await request.body()
+    said = cx.gateway.read_landing(body[: notices.MAX_BODY], request.headers.get("content-type", ""))
+    closed = request.scope["path"].startswith("/settle_payments/cancel/")
+    verdict = await checkout.landed(cx, imp_uid, secret, said, closed=closed)
+    if verdict is None:
+        return pages.noted_page(request, cx.public_url)
+    if verdict.stored.row.route == "mobile":
+        told = pages.callback_object(verdict, cx.public_url)
+        return Redirect(pages.redirect_url(verdict.window["redirect"], cx.public_url, told), status_code=302)
+    # A reload of the answer must not post again.
+    return Redirect(f"{cx.public_url}/settle_payments/next/{imp_uid}/{secret}", status_code=303)
+
+
+@get(["/settle_payments/next/{imp_uid:str}/{secret:str}", "/settle_payments/cancel/{imp_uid:str}/{secret:str}"])
+async def landed(request: ApiRequest, imp_uid: FromPath[str], secret: FromPath[str]) -> Response[str]:
+    """The result page, as often as it is loaded."""
+    cx = context(request)
+    verdict = await checkout.landed(cx, imp_uid, secret, None, closed=False)
+    if verdict is None:
+        return pages.noted_page(request, cx.public_url)
+    return pages.result_page(request, cx.public_url, verdict)
+
+
+@post(["/settle_payments/next", "/settle_payments/cancel"], status_code=200)
+async def came_back(request: ApiRequest) -> Response[str]:
+    """Back without the payment's secret: look at what is named, and tell nothing."""
+    cx = context(request)
+    body = await request.body()
+    await checkout.look_soon(cx, cx.gateway.read_landing(body[: notices.MAX_BODY], "").number)
+    return pages.noted_page(request, cx.public_url)
+
+
+@get(["/settle_payments/next", "/settle_payments/cancel"])
+async def came_back_idly(request: ApiRequest) -> Response[str]:
+    """The same by hand."""
+    return pages.noted_page(request, context(request).public_url)
+
+
+HANDLERS = [notice, landing, landed, came_back, came_back_idly]

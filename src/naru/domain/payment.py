@@ -466,6 +466,8 @@ def _unless_final(p: Payment, attempt: Attempt, state: State, code: str | None, 
         settled = attempt.settled_at or now
     elif attempt.told is Told.FAILED:
         settled = attempt.settled_at
+    if attempt.told is Told.FAILED and attempt.pg_code:
+        code, message = attempt.pg_code, attempt.pg_message or message  # the reason stays the one that was told
     return p.with_attempt(replace(attempt, state=state, settled_at=settled, pg_code=code, pg_message=message))
 
 

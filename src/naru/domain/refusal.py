@@ -24,6 +24,10 @@ class Why(enum.Enum):
     NO_CHANNEL = enum.auto()
     """No channel that can do this: what, hint."""
     CHANNEL_UNKNOWN = enum.auto()
+    STORE_UNKNOWN = enum.auto()
+    """A page names a store that we do not know, or that has no window channel at all."""
+    TEST_MONEY = enum.auto()
+    """A page wants to pay on a test channel of a store that is live."""
     CREDENTIALS = enum.auto()
     """Card credentials the channel's contract asks for are missing: names."""
     ALREADY_PAID = enum.auto()

@@ -60,6 +60,8 @@
 
   /* Default result pages inside an app: tell the app in the words that its bridge understands. */
   function bridge() {
+    if (element('close')) { element('close').addEventListener('click', function () { window.close(); }); }
+    if (!said.response) { return; }
     var text = JSON.stringify(said.response);
     if (window.ReactNativeWebView && window.ReactNativeWebView.postMessage) { window.ReactNativeWebView.postMessage(text); }
     if (window.flutter_inappwebview && window.flutter_inappwebview.callHandler) {
@@ -68,7 +70,6 @@
     if (window.webkit && window.webkit.messageHandlers && window.webkit.messageHandlers.iamport) {
       window.webkit.messageHandlers.iamport.postMessage(said.response);
     }
-    if (element('close')) { element('close').addEventListener('click', function () { window.close(); }); }
   }
 
   ({ hand: pickUp, open: open, result: result, bridge: bridge }[said.step] || function () {})();

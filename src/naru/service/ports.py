@@ -30,6 +30,60 @@ class CardPayment:
     billing_key: Sealed | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowPayment:
+    """A payment that the buyer makes in the PG's own window."""
+
+    attempt_id: AttemptId
+    pay_method: str
+    amount: Won
+    tax_free: Won
+    vat_amount: Won | None
+    name: str
+    buyer_name: str | None
+    buyer_email: str | None
+    buyer_tel: str | None
+    customer_id: str
+    opened_at: Instant
+    return_url: str
+    """Where the buyer's browser comes back to, whatever the result."""
+    cancel_url: str
+    """Where it comes back to when the buyer closes the window by its X."""
+    company: str | None = None
+    """Shown as the merchant; absent: the channel's own name."""
+    company_en: str | None = None
+    quota: int | None = None
+    """Instalment months to begin with, 0 for a lump sum; absent: the buyer chooses."""
+    card: str | None = None
+    """PortOne's code of the only card company to offer."""
+    direct: bool = False
+    """Skip the choice of card company."""
+    app_scheme: str | None = None
+    remote: str | None = None
+    """The buyer's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowForm:
+    """What the buyer's browser posts to open the PG's window."""
+
+    url: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What the buyer's browser brought back from the window. It is not signed: a reason to look, never a fact."""
+
+    claim: str
+    """paid | failed | authenticated | issued | unreadable"""
+    code: str = ""
+    message: str = ""
+    pg_tid: str = ""
+    number: str = ""
+    """The order number it names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cancel:
     """Taking back (part of) a trade."""
@@ -112,6 +166,14 @@ class Gateway(Protocol):
 
     async def inquire(self, channel: Channel, question: Question) -> Found:
         """Ask what became of a trade."""
+        ...
+
+    def window(self, channel: Channel, payment: WindowPayment) -> WindowForm:
+        """The form that opens the PG's window. Raises Refused (PARAMETER) for what the PG would not take."""
+        ...
+
+    def read_landing(self, body: bytes, content_type: str) -> Landing:
+        """Read what the browser posts when it comes back from the window."""
         ...
 
     def notice_mid(self, body: bytes, content_type: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from naru import logs
 from naru.domain.outcome import Declined, Done, NoSuchTrade, NotSent, Outcome, Pending, Unknown
-from naru.domain.payment import Attempt, Op, Payment, Purpose, State
+from naru.domain.payment import Attempt, Op, Payment, Purpose, State, Told
 from naru.domain.values import HOUR, MINUTE, SECOND, AttemptId, Instant
 from naru.service.cancel import ask_about_cancel, to_cancel
 from naru.service.context import LEASE_MS, Context
@@ -26,6 +26,8 @@ DENIALS = 2
 """How often, after that, it must be heard before it counts as not sent."""
 WINDOW_MS = 15 * MINUTE
 """A window attempt closes this long after opening; its payment stays ready."""
+LOOK_MS = 2 * MINUTE
+"""While a window is open we look this often: both its noti and its buyer's browser may have got lost."""
 ALARM_MS = 10 * MINUTE
 _PAUSES_MS = (20 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE)
 
@@ -82,6 +84,11 @@ async def _look_at_payment(cx: Context, stored: Stored, attempt: Attempt) -> Out
 async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outcome | None, checks: int) -> None:
     now = cx.clock()
     p = stored.payment
+    in_use = _in_window(p, attempt) and attempt.told is Told.NOTHING and now - attempt.asked_at < WINDOW_MS
+    if isinstance(outcome, Declined) and in_use:
+        # A card was refused, but the buyer may be trying another one in the same window.
+        await cx.db.write(payments.check_again, attempt.id, _next_look(attempt, now))
+        return
     match outcome:
         case Done() | Declined() | NotSent():
             await settle_now(cx, attempt.id, outcome)
@@ -99,19 +106,24 @@ async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outc
                     return
             soon = now + 15 * SECOND if denied else max(Instant(attempt.asked_at + BELIEVE_MS), now + SECOND)
             if _in_window(p, attempt):
-                soon = max(now + pause_after(checks), 0)
+                soon = _next_look(attempt, now)
             await cx.db.write(payments.check_again, attempt.id, soon, denied=denied)
         case Pending() | Unknown():
             await settle_now(cx, attempt.id, outcome)
             again = now + pause_after(checks)
             alarm_at = attempt.asked_at + ALARM_MS
             await cx.db.write(payments.check_again, attempt.id, min(again, alarm_at) if now < alarm_at else again)
-    if now - attempt.asked_at >= ALARM_MS and not _in_window(p, attempt):
+    if now - attempt.asked_at >= ALARM_MS + (WINDOW_MS if _in_window(p, attempt) else 0):
         await cx.db.write(_open_too_long, p, attempt, now)
 
 
 def _in_window(p: Payment, attempt: Attempt) -> bool:
     return attempt.op is Op.PAY and not p.by_api
+
+
+def _next_look(attempt: Attempt, now: Instant) -> int:
+    closing = attempt.asked_at + WINDOW_MS
+    return min(now + LOOK_MS, closing) if now < closing else now + 15 * SECOND
 
 
 def _of_attempt(attempt_id: str) -> Tx[Stored | None]:

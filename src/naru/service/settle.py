@@ -18,6 +18,7 @@ from naru.domain.payment import (
     Payment,
     Purpose,
     State,
+    Told,
     Void,
     absorb_cancelled,
     apply_cancel,
@@ -174,6 +175,31 @@ def settle(attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = F
             code=outcome.code if isinstance(outcome, Declined) else None,
         )  # fmt: skip
     return Settled(after, result, before.row)
+
+
+def give_up(imp_uid: str, code: str, message: str, now: Instant, *, proven: bool) -> Tx[Settled | None]:
+    """A window ended without payment, as far as anybody knows: the shop hears "failed".
+
+    *proven*: the PG itself says so. Otherwise the settle job goes on looking, and an approval that turns
+    up later is taken back (design §8). A payment whose result is known stays as it is.
+    """
+    first = yield from payments.load(imp_uid)
+    if first is None:
+        return None
+    order = yield from payments.lock_order(first.payment.store_id, first.payment.merchant_uid)
+    before = yield from payments.load(imp_uid, lock=True)
+    assert before is not None
+    p = before.payment
+    attempt = p.pay_attempt
+    assert attempt is not None
+    if not (attempt.is_open or attempt.state is State.CLOSED) or attempt.told is Told.FAILED:
+        return Settled(p, attempt, before.row)
+    told = replace(attempt, told=Told.FAILED, settled_at=now, pg_code=code, pg_message=message)
+    if proven:
+        told = replace(told, state=State.DECLINED)
+    after = yield from commit(before, Applied(p.with_attempt(told)), now, order=order)
+    log.info("window.given_up", imp_uid=imp_uid, code=code, proven=proven)
+    return Settled(after, told, before.row)
 
 
 def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -> Tx[Payment | None]:

@@ -47,6 +47,10 @@ _SET_WEBHOOK = Statement(
     .where(stores.c.id == bindparam("store_id"))
     .values(webhook_url=bindparam("url"), webhook_url_test=bindparam("url_test"), webhook_type=bindparam("type"))
 )
+_SET_SWITCHES = Statement(
+    update(stores).where(stores.c.id == bindparam("store_id")).values(switches=bindparam("new_switches"))
+)
+_STORE_LOCKED = Statement(select(stores).where(stores.c.id == bindparam("id")).with_for_update())
 _ADD_KEY = Statement(
     insert(api_keys)
     .values({c: bindparam(c) for c in ("store_id", "imp_key", "secret_sha256", "created_at")})
@@ -284,6 +288,14 @@ def add_channel(new: NewChannel, vault: Vault, now: int) -> Tx[int]:
         created_at=now,
     )
     return rows[0].id  # type: ignore[no-any-return]
+
+
+def set_switch(store_id: int, name: str, on: bool) -> Tx[None]:
+    """Turn one of a store's switches on or off (`webhook_first`, …)."""
+    rows = yield _STORE_LOCKED(id=store_id)
+    switches = json.loads(rows[0].switches)
+    switches[name] = on
+    yield _SET_SWITCHES(store_id=store_id, new_switches=json.dumps(switches))
 
 
 def make_default(channel_id: int, store_id: int, use: Use) -> Tx[None]:

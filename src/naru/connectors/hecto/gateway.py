@@ -10,7 +10,7 @@ import msgspec
 
 from naru import logs
 from naru.clock import Clock
-from naru.connectors.hecto import codes, messages, text
+from naru.connectors.hecto import codes, messages, text, window
 from naru.connectors.hecto.client import Client, Lost, Reply, Unsent
 from naru.connectors.hecto.crypto import Keys
 from naru.domain.channel import Channel, Environment
@@ -26,7 +26,17 @@ from naru.domain.outcome import (
     Unknown,
 )
 from naru.domain.values import Instant, Won, from_kst, kst_date, kst_time, won
-from naru.service.ports import Cancel, CardPayment, Found, Notice, Question, Unreadable
+from naru.service.ports import (
+    Cancel,
+    CardPayment,
+    Found,
+    Landing,
+    Notice,
+    Question,
+    Unreadable,
+    WindowForm,
+    WindowPayment,
+)
 
 log = logs.logger("hecto")
 
@@ -257,6 +267,17 @@ class HectoGateway:
             total = question.amount
         done = Done(pg_tid=values["trdNo"], amount=question.amount, at=question.asked_at, also_cancelled=total)
         return Found(done, total)
+
+    # the buyer's browser
+
+    def window(self, channel: Channel, payment: WindowPayment) -> WindowForm:
+        """M01. Raises Refused (PARAMETER) for what Hecto would not take."""
+        base = self.address(channel, messages.Host.WINDOW.value)
+        return window.build(channel, keys_of(channel), base, self._noti_url, payment)
+
+    def read_landing(self, body: bytes, content_type: str) -> Landing:
+        """What nextUrl and cancUrl receive; unsigned."""
+        return window.read(body, content_type)
 
     # being told
 
