@@ -14,7 +14,7 @@ from naru.domain.channel import Environment, Use
 from naru.domain.payment import Op, State, Status, Told, Void, show
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import HOUR, MINUTE, SECOND, AttemptId
-from naru.service import checkout, notices, setup
+from naru.service import checkout, notices, prepare, setup
 from naru.service.checkout import GAVE_UP, Verdict, WindowOrder
 from naru.service.ports import Landing
 from naru.store import payments, stores
@@ -48,9 +48,7 @@ async def noti(shop: Shop, imp_uid: str, mid: str = "portone1") -> notices.Verdi
     return await notices.apply(shop.cx, notice, {c.id for c in await shop.cx.channels(shop.store_id)})
 
 
-async def land(
-    shop: Shop, imp_uid: str, secret: str, said: Landing | None, *, closed: bool = False
-) -> checkout.Verdict:
+async def land(shop: Shop, imp_uid: str, secret: str, said: Landing | None, *, closed: bool = False) -> Verdict:
     """The browser comes back."""
     verdict = await checkout.landed(shop.cx, imp_uid, secret, said, closed=closed)
     assert verdict is not None
@@ -155,6 +153,18 @@ async def test_an_order_that_was_paid_is_refused(shop: Shop) -> None:
     assert shop.gateway.calls == calls
 
 
+async def test_an_amount_that_differs_from_the_registered_one_is_refused(shop: Shop) -> None:
+    await prepare.register(shop.cx, shop.store_id, prepare.Prepared("order-1", 50_000, None))
+    for use in (checkout.open_window, checkout.check):
+        with pytest.raises(Refused) as refused:
+            await use(shop.cx, wish())
+        assert refused.value.why is Why.PREPARED_DIFFERS
+        assert (refused.value.facts["registered"], refused.value.facts["asked"]) == (50_000, 1004)
+    assert await nothing_written(shop)
+    await prepare.change(shop.cx, shop.store_id, prepare.Prepared("order-1", 1004, "KRW"))
+    await opened(shop)
+
+
 async def test_an_order_that_failed_or_is_open_elsewhere_can_be_opened(shop: Shop) -> None:
     _, first, secret = await opened(shop)
     _, second, _ = await opened(shop)
@@ -237,14 +247,7 @@ async def test_the_public_list_begins_with_the_default_channel(shop: Shop) -> No
         "store_id": "imp00000000", "pg_provider": "settle", "pg_id": "portone1", "type": "payment", "sandbox": True,
         "channel_key": "channel-key-dev-window",
     }  # fmt: skip
-    assert [c["pg_id"] for c in found] == [
-        "portone1",
-        "nxca_jt_bi",
-        "nxca_ks_gu",
-        "nxca_jt_hd",
-        "nxva_fix",
-        "nxva_fix2",
-    ]
+    assert " ".join(c["pg_id"] for c in found) == "portone1 nxca_jt_bi nxca_ks_gu nxca_jt_hd nxva_fix nxva_fix2"
     assert {c["type"] for c in found} == {"payment", "api_payment"}
 
 

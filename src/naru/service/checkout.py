@@ -25,6 +25,7 @@ from naru.domain.refusal import Refused, Why
 from naru.domain.values import MINUTE, AttemptId, ImpUid, Instant, MerchantUid, won
 from naru.service.context import Context
 from naru.service.ports import Landing, Question, WindowForm, WindowPayment
+from naru.service.prepare import demand_registered
 from naru.service.reconcile import LOOK_MS
 from naru.service.settle import give_up, settle_now
 from naru.service.webhooks import KIND as WEBHOOK
@@ -213,15 +214,20 @@ async def _prepare(cx: Context, order: WindowOrder) -> tuple[Store, Channel]:
 async def check(cx: Context, order: WindowOrder) -> None:
     """What would be refused is refused now; nothing is written. Raises Refused."""
     store, _ = await _prepare(cx, order)
-    state = await cx.db.glance(payments.order, store.id, order.merchant_uid)
-    _check_state(state, order)
+    await cx.db.read(_check_order_state, store.id, order)
 
 
-def _check_state(state: payments.Order, order: WindowOrder) -> None:
+def _check_order_state(store_id: int, order: WindowOrder) -> Tx[None]:
+    state = yield from payments.order(store_id, order.merchant_uid)
+    yield from _check_state(store_id, state, order)
+
+
+def _check_state(store_id: int, state: payments.Order, order: WindowOrder) -> Tx[None]:
     if state.paid_by is not None:
         raise Refused(Why.ALREADY_PAID, merchant_uid=order.merchant_uid)
     if state.busy_by is not None:
         raise Refused(Why.BEING_CHECKED, merchant_uid=order.merchant_uid)
+    yield from demand_registered(store_id, order.merchant_uid, order.amount, order.currency or "KRW")
 
 
 # ---------------------------------------------------------------- ask
@@ -264,7 +270,7 @@ def _ask(order: WindowOrder, channel: Channel, landing: str, now: Instant) -> Tx
             return stored
     if free is None:
         raise Refused(Why.PARAMETER, name="request_id", problem="다시 시도해 주세요")
-    _check_state(state, order)
+    yield from _check_state(channel.store_id, state, order)
     attempt = Attempt(id=AttemptId(free), op=Op.PAY, amount=won(order.amount), state=State.ASKED, asked_at=now)
     p = Payment(
         imp_uid=free,
