@@ -73,6 +73,7 @@ def from_env(env: Mapping[str, str], data_dir: Path, **given: object) -> Setting
         "public_url": public_url,
         "trusted_proxies": tuple(p.strip() for p in env.get("NARU_TRUSTED_PROXIES", "").split(",") if p.strip()),
         "log_level": env.get("NARU_LOG_LEVEL", "info"),
+        "sandbox_url": env.get("NARU_SANDBOX_URL", "http://127.0.0.1:8001").rstrip("/"),
         "metrics_port": int(env.get("NARU_METRICS_PORT", "0")),
         "allow_private_targets": env.get("NARU_ALLOW_PRIVATE_TARGETS", "") in ("1", "true", "yes"),
     }
