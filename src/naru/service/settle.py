@@ -145,9 +145,7 @@ def settle(attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = F
         return None
     order = None
     if attempt_row.op in (Op.PAY, Op.ISSUE) or attempt_row.purpose == Purpose.NET:
-        first = yield from payments.load(attempt_row.imp_uid)
-        assert first is not None
-        order = yield from payments.lock_order(first.payment.store_id, first.payment.merchant_uid)
+        order = yield from payments.lock_order_of(attempt_row.imp_uid)
     before = yield from payments.load(attempt_row.imp_uid, lock=True)
     assert before is not None
     p = before.payment
@@ -183,12 +181,10 @@ def give_up(imp_uid: str, code: str, message: str, now: Instant, *, proven: bool
     *proven*: the PG itself says so. Otherwise the settle job goes on looking, and an approval that turns
     up later is taken back (design §8). A payment whose result is known stays as it is.
     """
-    first = yield from payments.load(imp_uid)
-    if first is None:
-        return None
-    order = yield from payments.lock_order(first.payment.store_id, first.payment.merchant_uid)
+    order = yield from payments.lock_order_of(imp_uid)
     before = yield from payments.load(imp_uid, lock=True)
-    assert before is not None
+    if before is None:
+        return None
     p = before.payment
     attempt = p.pay_attempt
     assert attempt is not None
@@ -204,12 +200,10 @@ def give_up(imp_uid: str, code: str, message: str, now: Instant, *, proven: bool
 
 def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -> Tx[Payment | None]:
     """The PG says how much of a trade went back in all; record what we did not know of."""
-    first = yield from payments.load(imp_uid)
-    if first is None:
-        return None
-    order = yield from payments.lock_order(first.payment.store_id, first.payment.merchant_uid)
+    order = yield from payments.lock_order_of(imp_uid)
     before = yield from payments.load(imp_uid, lock=True)
-    assert before is not None
+    if before is None:
+        return None
     if before.payment.open_cancel:
         return before.payment  # the difference may be the open cancel: the settle job tells them apart
     applied = absorb_cancelled(before.payment, tid, total, now, purpose)

@@ -44,6 +44,9 @@ _ORDER = Statement(
         orders.c.store_id == bindparam("store_id"), orders.c.merchant_uid == bindparam("merchant_uid")
     )
 )
+_OWNER = Statement(
+    select(payments.c.store_id, payments.c.merchant_uid).where(payments.c.imp_uid == bindparam("imp_uid"))
+)
 _SET_ORDER = Statement(
     update(orders)
     .where(orders.c.store_id == bindparam("of_store"), orders.c.merchant_uid == bindparam("of_uid"))
@@ -232,6 +235,14 @@ def lock_order(store_id: int, merchant_uid: str) -> Tx[Order]:
     """Lock (and if need be make) the row under which payments of one merchant_uid take turns."""
     rows = yield _LOCK_ORDER(store_id=store_id, merchant_uid=merchant_uid, same_uid=merchant_uid)
     return Order(rows[0].paid_by, rows[0].busy_by)
+
+
+def lock_order_of(imp_uid: str) -> Tx[Order | None]:
+    """Lock the order that a payment belongs to; None when there is no such payment."""
+    rows = yield _OWNER(imp_uid=imp_uid)
+    if not rows:
+        return None
+    return (yield from lock_order(rows[0].store_id, rows[0].merchant_uid))
 
 
 def order(store_id: int, merchant_uid: str) -> Tx[Order]:
