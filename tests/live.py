@@ -258,6 +258,7 @@ class Live:
         clock = self.parts.cx.clock
         assert isinstance(clock, SystemClock)
         clock.offset_ms += ms
+        self._token = None  # it may have run out
         self.parts.cx.forget()
         self.sandbox_post("/_sandbox/clock", {"advance_ms": ms})
 

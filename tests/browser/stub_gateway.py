@@ -129,7 +129,7 @@ class Stub:
         self.payments[asked["request_id"]] = payment
         said = {"step": "open", "device": asked["device"], "origin": asked["origin"], "imp_uid": payment["imp_uid"]}
         said["returns_at"] = f"http://{self.landing_host}:{self.port}"
-        form = {"url": f"{self.pg}/window", "fields": [("request_id", asked["request_id"])]}
+        form = {"url": f"{self.pg}/window", "fields": {"request_id": asked["request_id"]}}
         return self.page("open", said=said, form=form)
 
     def result(self, payment: dict[str, Any]) -> web.Response:
