@@ -16,6 +16,7 @@ from naru.service.ports import (
     Cancel,
     CardPayment,
     Found,
+    KeyRequest,
     Landing,
     Notice,
     Question,
@@ -34,6 +35,8 @@ class Trade:
     amount: int
     cancels: dict[str, int] = field(default_factory=dict)
     rounds: int = 0
+    key: str = ""
+    """The billing key that the payment brought."""
 
     @property
     def cancelled(self) -> int:
@@ -57,12 +60,18 @@ class FakeGateway:
         self.gate: asyncio.Event | None = None
         """Set, pay calls wait for it."""
         self.on_paid: Callable[[Trade], None] = lambda _t: None
-        self.keys: dict[str, bool] = {}
         self.refunds: list[RefundTo] = []
         """Accounts that money went to."""
         self.windows: dict[str, WindowPayment] = {}
         self.refused: set[str] = set()
         """Attempts of which an inquiry says that a payment was tried and failed."""
+        self.keyless: set[str] = set()
+        """MIDs whose payments bring no billing key."""
+        self.billing_keys: dict[str, str] = {}
+        """Keys that exist, and their MIDs."""
+        self.pays: list[CardPayment] = []
+        self.judge: Callable[[CardPayment], str] = lambda _p: ""
+        """Which fault a payment meets when the queue is empty."""
 
     def _fault(self) -> str:
         return self.faults.pop(0) if self.faults else ""
@@ -70,8 +79,9 @@ class FakeGateway:
     async def pay(self, channel: Channel, payment: CardPayment) -> Outcome:
         """Charge."""
         self.calls.append(f"pay {payment.attempt_id}")
+        self.pays.append(payment)
         self.called.set()
-        fault = self._fault()
+        fault = self._fault() or self.judge(payment)
         if self.gate is not None:
             await self.gate.wait()
         match fault:
@@ -83,10 +93,14 @@ class FakeGateway:
                 return Declined("CA31", "한도초과")
             case _:
                 pass
+        if payment.billing_key is not None and self.billing_keys.get(payment.billing_key.reveal()) != channel.mid:
+            return Declined("ST06", "등록되지 않은 빌링키")
         if payment.attempt_id in self.trades:
             self.complaints.append(f"duplicate order number {payment.attempt_id}")
             return Unknown("중복", "ST50")
         trade = Trade(f"T{payment.attempt_id}", payment.attempt_id, payment.amount)
+        if payment.card is not None and channel.mid not in self.keyless:
+            trade.key = self._new_key(channel, payment.attempt_id)
         self.trades[payment.attempt_id] = trade
         self.on_paid(trade)
         if fault == "lost_after":
@@ -95,9 +109,49 @@ class FakeGateway:
             return Unknown("금액 불일치", mismatch=True)
         return Done(
             trade.tid, won(payment.amount), self.clock(),
-            Details(apply_num="30001234", card_name="신한카드", card_code="366"),
-            billing_key=Sealed("BK" + payment.attempt_id) if self.keys.get(channel.mid) else None,
+            Details(apply_num="30001234", card_name="신한카드", card_code="366", card_number="411111******1111"),
+            billing_key=Sealed(trade.key) if trade.key and fault != "no_key" else None,
         )  # fmt: skip
+
+    async def issue_key(self, channel: Channel, request: KeyRequest) -> Outcome:
+        """A key without a payment."""
+        self.calls.append(f"issue {request.attempt_id}")
+        match self._fault():
+            case "unsent":
+                return NotSent("연결 실패")
+            case "lost_before" | "lost_after":
+                return Unknown("응답 없음")
+            case "decline":
+                return Declined("CA20", "유효기간 오류")
+            case "no_key":
+                return Done("T" + request.attempt_id, Won(0), self.clock())
+            case _:
+                pass
+        key = self._new_key(channel, request.attempt_id)
+        details = Details(card_name="신한카드", card_code="366", card_number="411111******1111")
+        return Done("T" + request.attempt_id, Won(0), self.clock(), details, billing_key=Sealed(key))
+
+    def _new_key(self, channel: Channel, number: str) -> str:
+        key = f"SBILL_{number}"
+        self.billing_keys[key] = channel.mid
+        return key
+
+    async def delete_key(self, channel: Channel, attempt_id: AttemptId, key: Sealed) -> Outcome:
+        """Forget a key."""
+        del channel
+        self.calls.append(f"delete {attempt_id}")
+        fault = self._fault()
+        match fault:
+            case "unsent":
+                return NotSent("연결 실패")
+            case "lost_before":
+                return Unknown("응답 없음")
+            case "decline":
+                return Declined("ST68", "서비스 중지")
+            case _:
+                pass
+        self.billing_keys.pop(key.reveal(), None)
+        return Unknown("응답 없음") if fault == "lost_after" else Done("", Won(0), self.clock())
 
     def _of(self, tid: str) -> Trade | None:
         return next((t for t in self.trades.values() if t.tid == tid), None)
@@ -185,4 +239,7 @@ class FakeGateway:
     def approve_notice(self, attempt_id: AttemptId, mid: str) -> Notice:
         """The noti of an approval."""
         trade = self.trades[attempt_id]
-        return Notice("approve", mid, "card", trade.tid, attempt_id, won(trade.amount), self.clock())
+        return Notice(
+            "approve", mid, "card", trade.tid, attempt_id, won(trade.amount), self.clock(),
+            billing_key=Sealed(trade.key) if trade.key else None,
+        )  # fmt: skip

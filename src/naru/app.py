@@ -19,7 +19,21 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from naru import logs
-from naru.api import absent, answers, codes, dev, health, hecto, payments, prepare, sdk, subscribe, users
+from naru.api import (
+    absent,
+    answers,
+    codes,
+    customers,
+    dev,
+    health,
+    hecto,
+    payments,
+    prepare,
+    schedules,
+    sdk,
+    subscribe_payments,
+    users,
+)
 from naru.api.paths import QuotedPaths
 from naru.clock import Clock, SystemClock
 from naru.connectors.hecto.client import Client
@@ -49,7 +63,9 @@ def handlers(settings: Settings) -> list[Any]:
         *payments.HANDLERS,
         *prepare.HANDLERS,
         *codes.HANDLERS,
-        *subscribe.HANDLERS,
+        *subscribe_payments.HANDLERS,
+        *customers.HANDLERS,
+        *schedules.HANDLERS,
         *hecto.HANDLERS,
         *sdk.HANDLERS,
         *absent.HANDLERS,

@@ -62,6 +62,15 @@ class CardNumber(_Hidden):
         v = self._value
         return f"{v[:6]}{'*' * (len(v) - 10)}{v[-4:]}"
 
+    @property
+    def plausible(self) -> bool:
+        """Whether its check digit fits. The card company decides; this only chooses what to say first."""
+        total = 0
+        for place, digit in enumerate(reversed(self._value)):
+            n = int(digit) * (2 if place % 2 else 1)
+            total += n - 9 if n > 9 else n
+        return total % 10 == 0
+
     def __repr__(self) -> str:
         return f"CardNumber({self.masked})"
 

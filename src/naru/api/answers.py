@@ -149,6 +149,28 @@ _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.PREPARED_ALREADY: (200, 1, "결제정보 사전등록에 실패하였습니다(이미 등록된 merchant_uid입니다)."),
     Why.PREPARED_NOT_FOUND: (404, -1, "사전등록된 결제정보가 존재하지 않습니다."),
     Why.PREPARED_DIFFERS: (200, 1, _prepared),
+    Why.CARD_NUMBER: (200, -1, "카드정보 인증에 실패하였습니다. 유효하지않은 카드번호를 입력하셨습니다."),
+    Why.CHANNEL_OTHER: (
+        200,
+        1,
+        lambda f: (
+            f"빌링키는 발급된 채널('{f['channel']}')로만 결제할 수 있습니다. (channel_key, pg를 빼고 요청해 주세요)"
+        ),
+    ),
+    Why.CUSTOMER_NOT_FOUND: (
+        200,
+        1,
+        lambda f: f"요청하신 customer_uid({f['customer_uid']})로 등록된 정보를 찾을 수 없습니다.",
+    ),
+    Why.BUYER_UNKNOWN: (200, 1, "등록되지 않은 구매자입니다."),
+    Why.CUSTOMER_NO_KEY: (200, 1, "등록된 고객정보가 없습니다."),
+    Why.KEY_ISSUE: (200, -1, lambda f: str(f["reason"])),
+    Why.KEY_DELETE: (200, -1, lambda f: f"빌링키 삭제에 실패하였습니다. {f['reason']}"),
+    Why.SCHEDULE_EXISTS: (200, 1, lambda f: f"이미 예약된 merchant_uid입니다. ({f['merchant_uid']})"),
+    Why.SCHEDULE_NOT_FOUND: (404, -1, "존재하지 않는 예약결제입니다."),
+    Why.SCHEDULE_STATE: (400, -1, lambda f: f"{f['status']} 상태의 예약은 {f['wanted']}할 수 없습니다."),
+    Why.SCHEDULE_TIME: (200, 1, "schedule_at은 현재 시각 이후여야 합니다."),
+    Why.UNSCHEDULE_NOTHING: (200, 1, "취소할 예약결제 기록이 존재하지 않습니다."),
 }
 
 

@@ -100,6 +100,8 @@ class Store:
     webhook_retry: str
     switches: Mapping[str, bool] = field(default_factory=dict[str, bool])
     allowed_ips: tuple[str, ...] = ()
+    dunning_hour: int | None = None
+    """KST hour at which failed schedules are charged again, every day until one succeeds; None: never."""
 
     def on(self, switch: str) -> bool:
         """Whether a store switch is on."""

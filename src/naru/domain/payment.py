@@ -66,6 +66,7 @@ class Void(enum.StrEnum):
     NO = ""
     TOLD_FAILED = "told_failed"
     DUPLICATE = "duplicate"
+    TRIAL = "trial"  # charged only to see whether the card works; shown as paid, then cancelled
     KEPT = "kept"  # was to be taken back, but the PG finally refused: the money is here, so it is paid
 
 
@@ -183,7 +184,7 @@ class Payment:
     @property
     def voided(self) -> bool:
         """Whether an approval of this payment is taken back and never shown."""
-        return self.void in (Void.TOLD_FAILED, Void.DUPLICATE)
+        return self.void in (Void.TOLD_FAILED, Void.DUPLICATE, Void.TRIAL)
 
     def attempt(self, attempt_id: str) -> Attempt | None:
         """The attempt of this number."""
@@ -252,7 +253,7 @@ def show(p: Payment) -> Shown:
     came = sorted((e for e in p.entries if e.kind in MONEY_IN), key=lambda e: (e.at, e.id))
     back = sorted((e for e in p.entries if e.kind not in MONEY_IN), key=lambda e: (e.at, e.id))
     revoked = next((a for a in p.attempts if a.op is Op.REVOKE and a.state is State.DONE), None)
-    if came and not p.voided:
+    if came and (not p.voided or p.void is Void.TRIAL):
         paid_at = came[0].at
         closing = revoked if p.account is Account.UNLIMITED else None
         if back or closing:
@@ -269,7 +270,7 @@ def show(p: Payment) -> Shown:
         return Shown(Status.FAILED, Won(0), None, revoked.settled_at, None, "가상계좌가 말소되었습니다.", None)
     pay = p.pay_attempt
     failed = pay is not None and (pay.state in (State.DECLINED, State.NOT_SENT) or pay.told is Told.FAILED)
-    if failed or p.voided:
+    if failed or (p.voided and p.void is not Void.TRIAL):
         assert pay is not None
         return Shown(Status.FAILED, Won(0), None, pay.settled_at or pay.asked_at, None, pay.pg_message, None)
     return Shown(Status.READY, Won(0), None, None, None, None, None)
@@ -325,6 +326,13 @@ def ask_cancel(
     )
 
 
+_TAKEN_BACK: Final = {
+    Void.TOLD_FAILED: "결과를 실패로 안내한 승인의 자동 취소",
+    Void.DUPLICATE: "중복 승인의 자동 취소",
+    Void.TRIAL: "카드 확인 결제의 자동 취소",
+}
+
+
 def ask_net_cancel(p: Payment, attempt_id: AttemptId, now: Instant) -> Attempt | None:
     """The cancel that takes back an approval which nobody may keep; None when nothing is left or one is open."""
     if not p.voided or p.left == 0 or p.open_cancel:
@@ -339,7 +347,7 @@ def ask_net_cancel(p: Payment, attempt_id: AttemptId, now: Instant) -> Attempt |
         purpose=Purpose.NET,
         round=p.next_round(tid),
         org_tid=tid,
-        reason="결과를 실패로 안내한 승인의 자동 취소" if p.void is Void.TOLD_FAILED else "중복 승인의 자동 취소",
+        reason=_TAKEN_BACK[p.void],
         tax_free=p.tax_free if p.left == p.amount else Won(0),
     )
 
@@ -378,7 +386,7 @@ def apply_pay(p: Payment, attempt_id: str, outcome: Outcome, now: Instant, *, pa
                 if p.void is Void.NO and paid_by_other:
                     p = replace(p, void=Void.DUPLICATE)
                     alarm = f"이미 결제된 주문({p.merchant_uid})이 다시 승인되어 자동으로 취소합니다"
-                elif p.void is Void.NO and attempt.told is Told.FAILED:
+                elif p.void in (Void.NO, Void.TRIAL) and attempt.told is Told.FAILED:
                     p = replace(p, void=Void.TOLD_FAILED)
             p = p.with_entry(
                 Entry(attempt.id, EntryKind.APPROVE, outcome.amount, outcome.pg_tid, outcome.at, attempt.id)

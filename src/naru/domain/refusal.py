@@ -56,6 +56,26 @@ class Why(enum.Enum):
     PREPARED_NOT_FOUND = enum.auto()
     PREPARED_DIFFERS = enum.auto()
     """The window payment's amount is not the registered one: registered, asked."""
+    CARD_NUMBER = enum.auto()
+    """No card number at all."""
+    CHANNEL_OTHER = enum.auto()
+    """A billing key is charged on its own channel, the request names another: channel."""
+    CUSTOMER_NOT_FOUND = enum.auto()
+    """No billing key under this customer_uid: customer_uid."""
+    BUYER_UNKNOWN = enum.auto()
+    """The same, when it is to be charged."""
+    CUSTOMER_NO_KEY = enum.auto()
+    """The same, when a payment is to be scheduled and no card came with the request."""
+    KEY_ISSUE = enum.auto()
+    """Hecto issued no billing key: why."""
+    KEY_DELETE = enum.auto()
+    """Hecto refused to delete a billing key: why."""
+    SCHEDULE_EXISTS = enum.auto()
+    SCHEDULE_NOT_FOUND = enum.auto()
+    SCHEDULE_STATE = enum.auto()
+    """The schedule is not in a state in which that can be done: status, wanted."""
+    SCHEDULE_TIME = enum.auto()
+    UNSCHEDULE_NOTHING = enum.auto()
 
 
 class Refused(Exception):

@@ -26,15 +26,16 @@ async def advance(cx: Context, runner: Runner, sandbox_url: str | None, ms: int)
     """
     clock = cx.clock
     assert isinstance(clock, SystemClock)
-    target = clock.offset_ms + ms
-    ran = await runner.drain()
-    while clock.offset_ms < target:
-        due = await runner.next_due()
-        wait = HOUR if due is None else max(1, min(due - cx.clock(), HOUR))
-        step = min(wait, target - clock.offset_ms)
-        clock.offset_ms += step
-        await cx.db.write(stores.set_meta, "clock_offset_ms", str(clock.offset_ms))
-        if sandbox_url is not None:
-            await _sandbox(sandbox_url, step)
-        ran += await runner.drain()
-    return ran
+    async with runner.alone():
+        target = clock.offset_ms + ms
+        ran = await runner.drain()
+        while clock.offset_ms < target:
+            due = await runner.next_due()
+            wait = HOUR if due is None else max(1, min(due - cx.clock(), HOUR))
+            step = min(wait, target - clock.offset_ms)
+            clock.offset_ms += step
+            await cx.db.write(stores.set_meta, "clock_offset_ms", str(clock.offset_ms))
+            if sandbox_url is not None:
+                await _sandbox(sandbox_url, step)
+            ran += await runner.drain()
+        return ran

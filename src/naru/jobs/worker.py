@@ -9,22 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from naru import logs
 from naru.jobs.deliver import LEASE_MS, Sender, deliver
-from naru.service import reconcile
+from naru.service import billed, billing, reconcile, schedules
+from naru.service.context import LEASE_MS as CALL_LEASE_MS
 from naru.service.context import Context
 from naru.service.webhooks import KIND as WEBHOOK
 from naru.store import mail, payments
+from naru.store import schedules as store
+from naru.store.db import Tx
 
 log = logs.logger("jobs")
 
 IDLE_S = 1.0
 """How long a runner sleeps when nothing is known to be due; other processes' work is found this late."""
 MOST = 50
+SCHEDULE_LOOPS = 4
+"""Schedules are charged in so many batches side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +42,57 @@ class Work:
 
 
 class Runner:
-    """Runs jobs and the settle job until it is stopped."""
+    """Runs jobs, the settle job and schedules until it is stopped.
+
+    Each kind of work has loops of its own, so that one PG call that hangs holds up nothing else.
+    """
 
     def __init__(self, cx: Context, sender: Sender) -> None:
         self.cx = cx
-        self.kinds: dict[str, Work] = {WEBHOOK: Work(lambda job: deliver(cx, sender, job), LEASE_MS)}
+        self.kinds: dict[str, Work] = {
+            WEBHOOK: Work(lambda job: deliver(cx, sender, job), LEASE_MS),
+            billed.DELETE_KEY: Work(lambda job: billing.repeat_delete(cx, job), CALL_LEASE_MS),
+            billing.FORGET_KEY: Work(lambda job: billing.forget_issue(cx, job), CALL_LEASE_MS),
+        }
         self.timetable: list[Callable[[], Awaitable[int]]] = [lambda: reconcile.check_due(cx, MOST)]
         """Called every round; each returns how much it found to do."""
-        self._woken = asyncio.Event()
+        self._woken: list[asyncio.Event] = []
         self._stop = False
+        self._paused = False
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def wake(self) -> None:
         """Something is owed: do not sleep on."""
-        self._woken.set()
+        for event in self._woken:
+            event.set()
+
+    async def _run_kind(self, kind: str) -> int:
+        work = self.kinds[kind]
+        now = self.cx.clock()
+        due = await self.cx.db.glance(mail.next_job, (kind,))
+        if due is None or due > now:
+            return 0
+        rows = await self.cx.db.write(mail.claim, (kind,), now, now + work.lease_ms, MOST)
+        results = await asyncio.gather(*(work.run(row) for row in rows), return_exceptions=True)
+        for row, result in zip(rows, results, strict=True):
+            if isinstance(result, Exception):
+                # Its lease runs out and it comes due again; nothing is lost, somebody must look.
+                log.error("job.failed", kind=kind, job=row.id, imp_uid=row.imp_uid, exc_info=result)
+            elif isinstance(result, BaseException):
+                raise result
+        return len(rows)
+
+    async def _charge_due(self) -> int:
+        return await schedules.run_due(self.cx)
 
     async def round(self) -> int:
         """Run everything that is due now, once. Returns how much there was."""
         found = 0
-        for kind, work in self.kinds.items():
-            now = self.cx.clock()
-            rows = await self.cx.db.write(mail.claim, (kind,), now, now + work.lease_ms, MOST)
-            found += len(rows)
-            results = await asyncio.gather(*(work.run(row) for row in rows), return_exceptions=True)
-            for row, result in zip(rows, results, strict=True):
-                if isinstance(result, Exception):
-                    # Its lease runs out and it comes due again; nothing is lost, somebody must look.
-                    log.error("job.failed", kind=kind, job=row.id, imp_uid=row.imp_uid, exc_info=result)
-                elif isinstance(result, BaseException):
-                    raise result
+        for kind in self.kinds:
+            found += await self._run_kind(kind)
+        found += await self._charge_due()
         for look in self.timetable:
             found += await look()
         return found
@@ -83,25 +112,56 @@ class Runner:
         times = [
             await self.cx.db.glance(mail.next_job, tuple(self.kinds)),
             await self.cx.db.glance(payments.next_check),
+            await self.cx.db.glance(store.next_run),
         ]
         return min((t for t in times if t is not None), default=None)
 
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncGenerator[None]:
+        """Hold the loops of `run` still, so that the caller alone runs what is due: for moving time."""
+        self._paused = True
+        try:
+            await self._idle.wait()
+            yield
+        finally:
+            self._paused = False
+            self.wake()
+
     async def run(self) -> None:
         """Work until `stop`."""
+        loops = [self._loop(partial(self._run_kind, kind)) for kind in self.kinds]
+        loops += [self._loop(look) for look in self.timetable]
+        loops += [self._loop(self._charge_due, store.next_run) for _ in range(SCHEDULE_LOOPS)]
+        await asyncio.gather(*loops)
+
+    async def _loop(self, look: Callable[[], Awaitable[int]], due: Callable[[], Tx[int | None]] | None = None) -> None:
+        """Look for work, and sleep when there was none: until woken, for a while, or until *due*."""
+        woken = asyncio.Event()
+        self._woken.append(woken)
         while not self._stop:
-            self._woken.clear()
-            try:
-                found = await self.round()
-            except Exception:
-                log.exception("jobs.round_failed")
-                found = 0
-                await asyncio.sleep(1)
+            woken.clear()
+            found, wait_s = 0, IDLE_S
+            if not self._paused:
+                self._busy += 1
+                self._idle.clear()
+                try:
+                    found = await look()
+                    if due is not None and not found:
+                        at = await self.cx.db.glance(due)
+                        wait_s = IDLE_S if at is None else min(IDLE_S, max((at - self.cx.clock()) / 1000, 0.005))
+                except Exception:
+                    log.exception("jobs.round_failed")
+                    await asyncio.sleep(1)
+                finally:
+                    self._busy -= 1
+                    if not self._busy:
+                        self._idle.set()
             if found:
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), IDLE_S)
+                await asyncio.wait_for(woken.wait(), wait_s)
 
     def stop(self) -> None:
-        """Finish the round under way and end."""
+        """Finish what is under way and end."""
         self._stop = True
-        self._woken.set()
+        self.wake()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from naru import logs
-from naru.domain.payment import MONEY_IN, Op, Void, show
+from naru.domain.payment import MONEY_IN, Op, show
 from naru.domain.values import HOUR, MINUTE, Instant
 from naru.service.context import Context
 from naru.store import books, payments
@@ -55,7 +55,7 @@ def _examine(stored: payments.Stored, jobs: set[str], now: Instant) -> Iterator[
             yield Problem("open_too_long", p.imp_uid, f"{attempt.id}의 결과를 1시간 넘게 모릅니다")
         if attempt.is_open and stored.attempt_rows[attempt.id].check_at is None:
             yield Problem("unwatched", p.imp_uid, f"{attempt.id}를 확인할 예정이 없습니다")
-    if p.void in (Void.TOLD_FAILED, Void.DUPLICATE) and p.left and p.open_cancel is None:
+    if p.voided and p.left and p.open_cancel is None:
         yield Problem("not_taken_back", p.imp_uid, f"취소되어야 할 승인 {p.left}원이 남아 있습니다")
     for entry in p.entries:
         event = f"{entry.id}:{entry.kind}"

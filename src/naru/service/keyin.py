@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from naru import logs
 from naru.domain.channel import Channel, choose
 from naru.domain.outcome import Done, Outcome, Sealed, Unknown
-from naru.domain.payment import Attempt, Op, Payment, Purpose, State
+from naru.domain.payment import Attempt, Op, Payment, Purpose, State, Void
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import AttemptId, ImpUid, MerchantUid, won
 from naru.pan import Card
@@ -45,6 +46,8 @@ class CardOrder:
     customer_uid: str | None = None
     usage: str | None = None
     extra: dict[str, Any] | None = None
+    void: Void = Void.NO
+    """Set before the charge: it is taken back at once."""
 
 
 def check_order(order: CardOrder) -> None:
@@ -55,6 +58,8 @@ def check_order(order: CardOrder) -> None:
         raise Refused(Why.PARAMETER, name="tax_free", problem="0 이상 결제금액 이하여야 합니다")
     if order.quota and not 2 <= order.quota <= 36:
         raise Refused(Why.PARAMETER, name="card_quota", problem="0 또는 2~36이어야 합니다")
+    if order.vat_amount is not None and not 0 <= order.vat_amount <= order.amount - order.tax_free:
+        raise Refused(Why.PARAMETER, name="vat_amount", problem="0 이상 과세금액 이하여야 합니다")
     if order.quota and order.amount < 50_000:
         raise Refused(Why.PARAMETER, name="card_quota", problem="할부는 50,000원 이상부터 가능합니다")
 
@@ -82,13 +87,22 @@ def fit_card(channel: Channel, card: Card) -> Card:
     )
 
 
-def _ask(order: CardOrder, channel: Channel, imp_uid: ImpUid, now: Any) -> Tx[bool]:
+Also = Callable[[ImpUid], Tx[None]]
+"""What belongs to the transaction that asks; raising undoes it, and nothing has happened."""
+
+
+def _ask(
+    order: CardOrder, channel: Channel, imp_uid: ImpUid, now: Any, also: Also | None, known: Outcome | None
+) -> Tx[bool]:
     """Commit that we are about to ask. False: another request with this merchant_uid has no result yet."""
     state = yield from payments.lock_order(order.store_id, order.merchant_uid)
-    if state.paid_by is not None:
-        raise Refused(Why.ALREADY_PAID, merchant_uid=order.merchant_uid)
-    if state.busy_by is not None:
-        return False
+    if known is None:
+        if state.paid_by is not None:
+            raise Refused(Why.ALREADY_PAID, merchant_uid=order.merchant_uid)
+        if state.busy_by is not None:
+            return False
+    if also is not None:
+        yield from also(imp_uid)
     attempt = Attempt(
         id=AttemptId(imp_uid),
         op=Op.PAY,
@@ -107,6 +121,7 @@ def _ask(order: CardOrder, channel: Channel, imp_uid: ImpUid, now: Any) -> Tx[bo
         tax_free=won(order.tax_free),
         started_at=now,
         by_api=True,
+        void=order.void,
         attempts=(attempt,),
     )
     yield from payments.add_payment(
@@ -135,11 +150,13 @@ def _ask(order: CardOrder, channel: Channel, imp_uid: ImpUid, now: Any) -> Tx[bo
             "customer_uid_usage": order.usage,
             "card_quota": order.quota,
             "extra": json.dumps(order.extra or {}, ensure_ascii=False),
+            "void": order.void.value,
             "started_at": now,
         }
     )
     yield from payments.add_attempt(p, attempt, check_at=now + LEASE_MS)
-    yield from payments.set_order(order.store_id, order.merchant_uid, payments.Order(None, imp_uid))
+    if known is None:
+        yield from payments.set_order(order.store_id, order.merchant_uid, payments.Order(None, imp_uid))
     return True
 
 
@@ -149,35 +166,47 @@ class Charged:
 
     settled: Settled
     outcome: Outcome
+    asked_again: bool = False
+    """The answer was lost and an inquiry found the payment: a billing key may still come by noti."""
 
 
 async def charge(
-    cx: Context, order: CardOrder, channel: Channel, *, card: Card | None = None, billing_key: Sealed | None = None
-) -> Charged:
+    cx: Context, order: CardOrder, channel: Channel, *, card: Card | None = None, billing_key: Sealed | None = None,
+    also: Also | None = None, known: Outcome | None = None, telling: bool = True, wait: bool = True,
+) -> Charged:  # fmt: skip
     """Charge a card or a billing key once for this merchant_uid, however many requests race.
 
-    Twins wait for the first one's result within the request's budget. Raises Refused (ALREADY_PAID,
-    BEING_CHECKED). Once asked, the work goes on to its end even if the caller goes away.
+    Twins wait for the first one's result within the request's budget, or not at all without *wait*.
+    Raises Refused (ALREADY_PAID, BEING_CHECKED, and what *also* raises). Once asked, the work goes on
+    to its end even if the caller goes away.
+
+    *telling*: the caller is answered with the result, so an open one is told "failed" and taken back
+    later; else it stays open until somebody knows. *known*: the rules have decided, nothing is sent
+    and the payment is written down with that result.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + cx.budget_s
     pause = cx.patience_s
     while True:
         imp_uid = cx.new_imp_uid(by_api=True)
-        if await cx.db.write(_ask, order, channel, imp_uid, cx.clock()):
+        if await cx.db.write(_ask, order, channel, imp_uid, cx.clock(), also, known):
             break
         left = deadline - loop.time()
-        if left <= 0:
+        if left <= 0 or not wait:
             raise Refused(Why.BEING_CHECKED, merchant_uid=order.merchant_uid)
         await cx.turn(f"{order.store_id}:{order.merchant_uid}", min(pause, left))
         pause = min(pause * 2, 0.5)
     cx.crash("asked")
-    return await cx.to_the_end(_call_and_settle(cx, order, channel, imp_uid, card, billing_key, deadline))
+    if known is not None:
+        settled = await settle_now(cx, imp_uid, known, telling=telling)
+        assert settled is not None
+        return Charged(settled, known)
+    return await cx.to_the_end(_call_and_settle(cx, order, channel, imp_uid, card, billing_key, deadline, telling))
 
 
 async def _call_and_settle(
     cx: Context, order: CardOrder, channel: Channel, imp_uid: ImpUid, card: Card | None, billing_key: Sealed | None,
-    deadline: float,
+    deadline: float, telling: bool,
 ) -> Charged:  # fmt: skip
     asked_at = cx.clock()
     outcome = await cx.gateway.pay(
@@ -197,6 +226,7 @@ async def _call_and_settle(
         ),
     )
     cx.crash("answered")
+    asked_again = False
     if isinstance(outcome, Unknown) and not outcome.mismatch:
         left = deadline - asyncio.get_running_loop().time()
         if left > 1:
@@ -208,9 +238,10 @@ async def _call_and_settle(
             # Only good news is believed this early: "no such trade" may mean "still travelling".
             if isinstance(found, Done):
                 outcome = found
-    settled = await settle_now(cx, imp_uid, outcome, telling=True)
+                asked_again = True
+    settled = await settle_now(cx, imp_uid, outcome, telling=telling)
     assert settled is not None
-    return Charged(settled, outcome)
+    return Charged(settled, outcome, asked_again)
 
 
 async def pay_once(cx: Context, order: CardOrder, card: Card, *, channel_key: str | None, pg: str | None) -> Charged:

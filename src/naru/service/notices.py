@@ -83,7 +83,7 @@ async def _approved(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdi
     if row is None or row.channel_id not in channel_ids or row.op != Op.PAY:
         return Verdict("unmatched", "나루가 보낸 주문번호가 아닙니다")
     was_done = row.state == "done"
-    done = Done(notice.pg_tid, notice.amount, notice.at, notice.details)
+    done = Done(notice.pg_tid, notice.amount, notice.at, notice.details, billing_key=notice.billing_key)
     settled = await settle_now(cx, row.id, done)
     assert settled is not None
     if notice.amount != row.amount:

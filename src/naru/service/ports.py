@@ -85,6 +85,16 @@ class Landing:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """A billing key asked for without a payment."""
+
+    attempt_id: AttemptId
+    card: Card
+    customer_id: str
+    customer_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """Taking back (part of) a trade."""
 
@@ -158,6 +168,14 @@ class Gateway(Protocol):
 
     async def pay(self, channel: Channel, payment: CardPayment) -> Outcome:
         """Charge a card."""
+        ...
+
+    async def issue_key(self, channel: Channel, request: KeyRequest) -> Outcome:
+        """Ask for a billing key without a payment. Done has amount 0 and, unless the PG gave none, the key."""
+        ...
+
+    async def delete_key(self, channel: Channel, attempt_id: AttemptId, key: Sealed) -> Outcome:
+        """Delete a billing key. A key that the PG does not know (any more) is Done."""
         ...
 
     async def cancel(self, channel: Channel, cancel: Cancel) -> Outcome:

@@ -29,9 +29,10 @@ from naru.domain.payment import (
     tell_open,
 )
 from naru.domain.values import MINUTE, Instant
-from naru.service import webhooks
+from naru.service import billed, webhooks
 from naru.service.context import Context
-from naru.store import mail, payments
+from naru.store import billing, mail, payments
+from naru.store.billing import NewKey
 from naru.store.db import Tx
 from naru.store.payments import Order, Stored
 
@@ -55,24 +56,26 @@ class Settled:
 def commit(
     before: Stored, applied: Applied, now: Instant, *, details: Any = None, pg_tid: str | None = None,
     overrides: Mapping[str, Any] | None = None, order: Order | None = None, telling: bool = False,
+    key: NewKey | None = None,
 ) -> Tx[Payment]:  # fmt: skip
     """Write new facts with everything they call for: projection, webhooks, net cancel, order, alarms.
 
     *order* is given when the caller holds the order's lock; *telling* when the shop hears the result
-    as the answer to its request.
+    as the answer to its request; *key* is the billing key that came with the news.
     """
     after, alarms, check_at = _take_back(applied, now)
     yield from payments.save(before, after, now, details=details, pg_tid=pg_tid, overrides=overrides, check_at=check_at)
     yield from _tell(before, after, now, telling)
+    yield from billed.follow(before, after, now, key=key, details=details)
     if order is not None:
         new = _order_after(order, after)
         if new != order:
             yield from payments.set_order(after.store_id, after.merchant_uid, new)
     for kind, text in alarms:
-        key = f"{kind}:{after.imp_uid}:{text}"[:160]
+        name = f"{kind}:{after.imp_uid}:{text}"[:160]
         if (
             yield from mail.raise_alarm(
-                key, kind, f"{text} ({after.imp_uid})", store_id=after.store_id, imp_uid=after.imp_uid, now=now
+                name, kind, f"{text} ({after.imp_uid})", store_id=after.store_id, imp_uid=after.imp_uid, now=now
             )
         ):
             log.error("alarm.raised", kind=kind, imp_uid=after.imp_uid, text=text)
@@ -134,7 +137,9 @@ def _tell(before: Stored, after: Payment, now: Instant, telling: bool) -> Tx[Non
         yield from webhooks.owe(before.row, f"{after.imp_uid}:kept", status, now)
 
 
-def settle(attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = False) -> Tx[Settled | None]:
+def settle(
+    attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = False, key: NewKey | None = None
+) -> Tx[Settled | None]:
     """Apply news about an attempt. None when there is no such attempt.
 
     *telling*: the caller is about to be answered; if the result is still open, a payment is told
@@ -163,7 +168,7 @@ def settle(attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = F
     details, tid = (outcome.details, outcome.pg_tid) if isinstance(outcome, Done) else (None, None)
     after = yield from commit(
         before, applied, now, details=details, pg_tid=tid if attempt.op is Op.PAY else None, order=order,
-        telling=telling,
+        telling=telling, key=key,
     )  # fmt: skip
     result = after.attempt(attempt_id)
     assert result is not None
@@ -213,9 +218,11 @@ def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -
 
 async def settle_now(cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False) -> Settled | None:
     """`settle` in its own transaction; wakes who waits for the payment's or the order's turn."""
+    new = outcome.billing_key if isinstance(outcome, Done) else None
+    key = billing.seal(new, attempt_id, cx.vault) if new is not None else None
 
     def settling() -> Tx[Settled | None]:
-        done = yield from settle(attempt_id, outcome, cx.clock(), telling=telling)
+        done = yield from settle(attempt_id, outcome, cx.clock(), telling=telling, key=key)
         cx.crash("settling")
         return done
 

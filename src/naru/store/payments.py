@@ -59,7 +59,7 @@ _REQUIRED = (
     "tax_free", "vat_amount", "currency", "buyer_name", "buyer_email", "buyer_tel", "buyer_addr", "buyer_postcode",
     "custom_data", "user_agent", "notice_urls", "customer_uid", "customer_uid_usage", "extra", "escrow", "account",
     "card_quota", "status", "started_at", "status_at", "updated_at", "vbank_code", "vbank_name", "vbank_num",
-    "vbank_holder", "vbank_due",
+    "vbank_holder", "vbank_due", "void",
 )  # fmt: skip
 _ADD_PAYMENT = Statement(insert(payments).values({c: bindparam(c) for c in _REQUIRED}))
 _PAYMENT = Statement(select(payments).where(payments.c.imp_uid == bindparam("imp_uid")))
@@ -259,7 +259,7 @@ def set_order(store_id: int, merchant_uid: str, new: Order) -> Tx[None]:
 def add_payment(values: Mapping[str, Any]) -> Tx[None]:
     """Insert a payment's row; columns not given are null, 0 or empty as the column says."""
     row: dict[str, Any] = dict.fromkeys(_REQUIRED)
-    row.update(tax_free=0, currency="KRW", extra="{}", escrow=0, account="", card_quota=0, status="ready")
+    row.update(tax_free=0, currency="KRW", extra="{}", escrow=0, account="", card_quota=0, status="ready", void="")
     row.update(values)
     row["status_at"] = row["updated_at"] = row["started_at"]
     yield _ADD_PAYMENT(**row)

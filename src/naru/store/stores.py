@@ -51,6 +51,9 @@ _SET_SWITCHES = Statement(
     update(stores).where(stores.c.id == bindparam("store_id")).values(switches=bindparam("new_switches"))
 )
 _STORE_LOCKED = Statement(select(stores).where(stores.c.id == bindparam("id")).with_for_update())
+_SET_DUNNING = Statement(
+    update(stores).where(stores.c.id == bindparam("store_id")).values(dunning_hour=bindparam("hour"))
+)
 _ADD_KEY = Statement(
     insert(api_keys)
     .values({c: bindparam(c) for c in ("store_id", "imp_key", "secret_sha256", "created_at")})
@@ -105,6 +108,7 @@ def _store(row: Any) -> Store:
         webhook_retry=row.webhook_retry,
         switches=json.loads(row.switches),
         allowed_ips=tuple(row.allowed_ips.split()),
+        dunning_hour=row.dunning_hour,
     )
 
 
@@ -179,6 +183,11 @@ def add_store(
 def set_webhook(store_id: int, url: str | None, url_test: str | None, content_type: str) -> Tx[None]:
     """Set the store's webhook addresses and content type."""
     yield _SET_WEBHOOK(store_id=store_id, url=url, url_test=url_test, type=content_type)
+
+
+def set_dunning(store_id: int, hour: int | None) -> Tx[None]:
+    """Set the KST hour at which failed schedules are charged again; None: never."""
+    yield _SET_DUNNING(store_id=store_id, hour=hour)
 
 
 def api_key(imp_key: str, *, lock: bool = False) -> Tx[ApiKey | None]:

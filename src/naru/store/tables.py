@@ -60,6 +60,7 @@ stores = Table(
     Column("webhook_retry", String(16), nullable=False, server_default=text("'naru'")),  # naru | portone | off
     Column("switches", Text, nullable=False, server_default=text("'{}'")),  # design §8's store switches, by name
     Column("allowed_ips", Text, nullable=False, server_default=text("''")),  # CIDR list, empty: anywhere
+    Column("dunning_hour", Integer),  # KST hour at which failed schedules are charged again, daily; null: never
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -185,6 +186,14 @@ payments = Table(
     Index("ix_payments_status_at", "store_id", "status_at", "imp_uid"),
     Index("ix_payments_started", "store_id", "started_at", "imp_uid"),
     Index("ix_payments_pg_tid", "pg_tid"),
+    Index(
+        "ix_payments_customer",
+        "store_id",
+        "customer_uid",
+        "started_at",
+        sqlite_where=text("customer_uid IS NOT NULL"),
+        postgresql_where=text("customer_uid IS NOT NULL"),
+    ),
 )
 
 attempts = Table(
@@ -341,3 +350,90 @@ prepares = Table(
     CheckConstraint("amount >= 0", name="amount"),
 )
 """Amounts that shops registered before the window opens."""
+customers = Table(
+    "customers",
+    metadata,
+    Column("store_id", Id, primary_key=True, autoincrement=False),
+    Column("customer_uid", String(80), primary_key=True),
+    Column("key_id", Id),  # the billing key that is charged; null: none
+    Column("inserted_at", BigInteger),
+    Column("updated_at", BigInteger),
+)
+"""One row per customer_uid: the lock under which its billing key is replaced, deleted and charged."""
+
+billing_keys = Table(
+    "billing_keys",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("store_id", Id, nullable=False),
+    Column("customer_uid", String(80), nullable=False),
+    Column("channel_id", Id, nullable=False),
+    Column("source", String(48), nullable=False, unique=True),  # the order number that brought the key
+    Column("state", String(12), nullable=False),  # asked | refused | lost | live | deleting | deleted
+    Column("sealed", LargeBinary),  # the key itself
+    Column("mac", String(64)),  # keyed hash of the key: whether two rows hold the same one
+    Column("card_name", Text),
+    Column("card_code", String(8)),
+    Column("card_number", String(24)),  # masked
+    Column("customer_name", Text),
+    Column("customer_tel", Text),
+    Column("customer_email", Text),
+    Column("customer_addr", Text),
+    Column("customer_postcode", Text),
+    Column("customer_id", String(80)),  # the shop's own, echoed
+    Column("asked_at", BigInteger, nullable=False),
+    Column("issued_at", BigInteger),
+    Column("replaced_at", BigInteger),  # another key took its place; Hecto still knows this one
+    Column("deleted_at", BigInteger),
+    Column("delete_tries", Integer, nullable=False, server_default=text("0")),
+    Column("reason", Text),
+    Column("pg_code", String(16)),
+    Column("pg_message", Text),
+    Index("ix_billing_keys_customer", "store_id", "customer_uid", "id"),
+    Index("ix_billing_keys_mac", "mac"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("store_id", Id, nullable=False),
+    Column("merchant_uid", String(80), nullable=False),
+    Column("customer_uid", String(80), nullable=False),
+    Column("channel_id", Id, nullable=False),
+    Column("status", String(12), nullable=False),  # scheduled | executed | revoked
+    Column("schedule_at", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("tax_free", BigInteger, nullable=False),
+    Column("vat_amount", BigInteger),
+    Column("name", Text, nullable=False),
+    Column("card_quota", Integer, nullable=False, server_default=text("0")),
+    Column("buyer_name", Text),
+    Column("buyer_email", Text),
+    Column("buyer_tel", Text),
+    Column("buyer_addr", Text),
+    Column("buyer_postcode", Text),
+    Column("custom_data", Text),
+    Column("notice_urls", Text),
+    Column("user_agent", Text),
+    # what its execution did; payment_status is the payment's own
+    Column("imp_uid", String(32)),
+    Column("executed_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    # when it is to be charged next; null: never again by itself. The lease is the next run time
+    Column("run_at", BigInteger),
+    Column("tries", Integer, nullable=False, server_default=text("0")),  # guards a claim
+    Column("retries", Integer, nullable=False, server_default=text("0")),  # charges again after a failure, by itself
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    CheckConstraint("amount > 0", name="amount"),
+    Index("ix_schedules_merchant_uid", "store_id", "merchant_uid", "id"),
+    Index("ix_schedules_customer", "store_id", "customer_uid", "schedule_at"),
+    Index("ix_schedules_schedule_at", "store_id", "schedule_at"),
+    Index(
+        "ix_schedules_run_at",
+        "run_at",
+        sqlite_where=text("run_at IS NOT NULL"),
+        postgresql_where=text("run_at IS NOT NULL"),
+    ),
+)

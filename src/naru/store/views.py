@@ -164,6 +164,11 @@ def _counted(query: Select[Any]) -> Statement:
     return Statement(query.with_only_columns(func.count().label("n")))
 
 
+_OF_CUSTOMER = select(payments).where(
+    payments.c.store_id == bindparam("store_id"), payments.c.customer_uid == bindparam("customer_uid")
+)
+_CUSTOMER_PAGES = _paged(_OF_CUSTOMER)
+_CUSTOMER_COUNT = _counted(_OF_CUSTOMER)
 _ORDER_PAGES = {b: _paged(_order_query(b)) for b in (False, True)}
 _ORDER_COUNT = {b: _counted(_order_query(b)) for b in (False, True)}
 _STATUS_PAGES = {b: _paged(_status_query(b)) for b in (False, True)}
@@ -195,6 +200,12 @@ def find_all(store_id: int, merchant_uid: str, status: str | None, sorting: str,
     if status:
         params["status"] = status
     return (yield from _page(_ORDER_PAGES[bool(status)], _ORDER_COUNT[bool(status)], params, sorting, number, limit))
+
+
+def by_customer(store_id: int, customer_uid: str, number: int, limit: int) -> Tx[Page]:
+    """Payments of a customer's billing keys, newest first, a page at a time."""
+    params = {"store_id": store_id, "customer_uid": customer_uid}
+    return (yield from _page(_CUSTOMER_PAGES, _CUSTOMER_COUNT, params, "-started", number, limit))
 
 
 def by_status(

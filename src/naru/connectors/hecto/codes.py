@@ -44,6 +44,8 @@ message may have been processed), ST10/ST60/ST79/ST99/VTIM/99xx and other failur
 """
 
 NO_SUCH_TRADE: Final = frozenset({"ST06", "CA10", "RA35", "MP03", "RA34"})
+NO_SUCH_KEY: Final = frozenset({"ST06"})
+"""A billing key that Hecto does not know (any more): no code is documented for it."""
 
 METHOD: Final = {"card": "CA", "trans": "RA", "vbank": "VA", "phone": "MP"}
 PAY_METHOD: Final = {v: k for k, v in METHOD.items()}

@@ -25,11 +25,13 @@ from naru.domain.outcome import (
     Sealed,
     Unknown,
 )
-from naru.domain.values import Instant, Won, from_kst, kst_date, kst_time, won
+from naru.domain.values import AttemptId, Instant, Won, from_kst, kst_date, kst_time, won
+from naru.pan import Card
 from naru.service.ports import (
     Cancel,
     CardPayment,
     Found,
+    KeyRequest,
     Landing,
     Notice,
     Question,
@@ -166,13 +168,7 @@ class HectoGateway:
         }
         if payment.card is not None:
             message = messages.CARD_PAY
-            expiry = payment.card.expiry.reveal()
-            values["cardNo"] = payment.card.number.reveal()
-            values["vldDtYear"], values["vldDtMon"] = expiry[2:4], expiry[4:6]
-            if payment.card.birth:
-                values["idntNo"] = payment.card.birth.reveal()
-            if payment.card.password2:
-                values["cardPwd"] = payment.card.password2.reveal()
+            values |= _credentials(payment.card)
         else:
             assert payment.billing_key is not None
             message = messages.CARD_KEY_PAY
@@ -181,6 +177,25 @@ class HectoGateway:
         if got.outcome is not None:
             return got.outcome
         return _paid(got.values, payment.amount, self._clock())
+
+    async def issue_key(self, channel: Channel, request: KeyRequest) -> Outcome:
+        """M06: a billing key for 0 won."""
+        values = {
+            **_credentials(request.card),
+            "mchtCustNm": text.clean(request.customer_name, 30),
+            "mchtCustId": text.identifier(request.customer_id),
+            "keyRegYn": "Y",
+        }
+        got = await self.exchange(channel, messages.CARD_KEY_ISSUE, request.attempt_id, values, same={})
+        return got.outcome or _paid(got.values, Won(0), self._clock())
+
+    async def delete_key(self, channel: Channel, attempt_id: AttemptId, key: Sealed) -> Outcome:
+        """M08. Hecto names no code for a key that is gone already; the sandbox and we take "no such thing" for it."""
+        values = {"billKey": key.reveal()}
+        got = await self.exchange(channel, messages.CARD_KEY_DELETE, attempt_id, values, same=values)
+        if isinstance(got.outcome, Declined) and got.outcome.code in codes.NO_SUCH_KEY:
+            return Done(pg_tid="", amount=Won(0), at=self._clock())
+        return got.outcome or Done(pg_tid=got.values.get("trdNo", ""), amount=Won(0), at=self._clock())
 
     async def cancel(self, channel: Channel, cancel: Cancel) -> Outcome:
         """M09 card, M10 transfer, M11 phone: the same message under another method. M12: to an account."""
@@ -340,6 +355,17 @@ def refusal(code: str, words: str, state: str) -> Outcome:
 def _utf8(raw: bytes) -> bytes:
     raw.decode("utf-8")  # msgspec checks strings only where it reads them
     return raw
+
+
+def _credentials(card: Card) -> dict[str, str]:
+    """The card's fields of M05 and M06; the ones that the contract does not use are not there."""
+    expiry = card.expiry.reveal()
+    values = {"cardNo": card.number.reveal(), "vldDtYear": expiry[2:4], "vldDtMon": expiry[4:6]}
+    if card.birth:
+        values["idntNo"] = card.birth.reveal()
+    if card.password2:
+        values["cardPwd"] = card.password2.reveal()
+    return values
 
 
 def _paid(values: Mapping[str, str], amount: Won, now: Instant) -> Outcome:
