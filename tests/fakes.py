@@ -55,6 +55,7 @@ class FakeGateway:
         self.complaints: list[str] = []
         self.calls: list[str] = []
         self.called = asyncio.Event()
+        self.inquired = asyncio.Event()
         self.blind = False
         """Inquiries go unanswered."""
         self.gate: asyncio.Event | None = None
@@ -192,6 +193,7 @@ class FakeGateway:
         """What became of a trade."""
         del channel
         self.calls.append(f"inquire {question.attempt_id}")
+        self.inquired.set()
         if self.blind:
             return Found(Unknown("응답 없음"))
         trade = self.trades.get(question.attempt_id)

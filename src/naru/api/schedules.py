@@ -85,8 +85,9 @@ async def book(request: ApiRequest) -> Response[bytes]:
     customer = read_customer(who.store_id, customer_uid, p)
     try:
         rows = await schedules.book(
-            cx, customer, items, card=read_card(p) if p.has("card_number") else None, checking_amount=p.amount("checking_amount") or 0,
-            channel_key=p.text("channel_key", 64), pg=p.text("pg", 80),
+            cx, customer, items, card=read_card(p) if p.has("card_number") else None,
+            checking_amount=p.amount("checking_amount") or 0, channel_key=p.text("channel_key", 64),
+            pg=p.text("pg", 80),
         )  # fmt: skip
     except CardRefused as refused:
         return answers.fail(why_failed(refused.charged.outcome))

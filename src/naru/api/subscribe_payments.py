@@ -13,9 +13,9 @@ from naru.service.keyin import pay_once
 NOT_REGISTERED = "결제는 완료되었으나 빌링키가 등록되지 않았습니다. 채널의 빌링키 계약을 확인해 주세요."
 
 
-@post(["/subscribe/payments/onetime", "/subscribe/payments/foreign"], status_code=200)
+@post("/subscribe/payments/onetime", status_code=200)
 async def onetime(request: ApiRequest) -> Response[bytes]:
-    """POST /subscribe/payments/onetime, and its undocumented older sibling for cards from abroad."""
+    """POST /subscribe/payments/onetime."""
     who, cx = await caller(request), context(request)
     p = await params(request)
     customer_uid = read_customer_uid(p)
