@@ -130,6 +130,7 @@ CREATE TABLE IF NOT EXISTS switches (
     mid TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (mid, name)
 ) WITHOUT ROWID;
 """
+_VERSION = 1
 _TABLES = (
     "noti_attempts", "notis", "windows", "deposits", "accounts", "bill_keys", "complaints", "receipts", "trades",
     "switches", "merchants",
@@ -148,7 +149,13 @@ class Book:
         self._cursor: Any = cast("Any", self._connection.cursor())
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "wal_autocheckpoint = 4000"):
             self._cursor.execute(f"PRAGMA {pragma}").fetchall()
+        version = self.row("PRAGMA user_version")
+        if version is not None and version[0] not in (0, _VERSION):
+            # A sandbox's book is not worth a migration: another layout begins a new one.
+            for table in (*_TABLES, "meta"):
+                self._cursor.execute(f"DROP TABLE IF EXISTS {table}")
         self._cursor.execute(_SCHEMA)
+        self._cursor.execute(f"PRAGMA user_version = {_VERSION}")
         self._depth = 0
         highest = self.row(
             "SELECT max((SELECT coalesce(max(id), 0) FROM trades), (SELECT coalesce(max(id), 0) FROM windows))"

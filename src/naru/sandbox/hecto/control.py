@@ -18,7 +18,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from naru.connectors.hecto.messages import BadMessage, read_form
-from naru.sandbox.hecto import clock, faults, notis, trades
+from naru.sandbox.hecto import clock, deposits, faults, notis, trades
 from naru.sandbox.hecto.merchants import SWITCHES, Merchant
 from naru.sandbox.hecto.room import Room
 from naru.sandbox.hecto.trades import NEVER, Trade
@@ -122,6 +122,38 @@ def router(room: Room) -> Router:
         await room.sender.drain()
         return show_clock(room)
 
+    @get("/deposits")
+    async def list_deposits(request: Asked) -> Json:
+        number = request.query_params.get("account", "")
+        return {"deposits": deposits.shown(room, number), "accounts": deposits.accounts_shown(room)}
+
+    @post("/deposits", status_code=200)
+    async def pay_in(request: Asked) -> Json | Redirect:
+        given = await wanted(request)
+        amount = str(given.get("amount") or "")
+        if not amount.isdigit():
+            raise ClientException(detail="amount is a number of won")
+        what = deposits.PayIn(
+            "".join(ch for ch in str(given.get("account") or "") if ch.isdigit()),
+            int(amount),
+            str(given.get("depositor") or "홍길동"),
+            bank=str(given.get("bank") or ""),
+            mid=str(given.get("mid") or ""),
+            exact=given.get("exact", True) in (True, "true", "1", "on"),
+            media=str(given.get("mediaType") or "06"),
+        )
+        outcome = await deposits.pay_in(room, what)
+        answer = {"id": outcome.id, "outcome": "accepted" if outcome.accepted else "refused"}
+        return _back(request) or {**answer, "reason": outcome.reason, "trdNo": outcome.trd_no}
+
+    @post("/deposits/{deposit_id:int}/reverse", status_code=200)
+    async def take_back(request: Asked, deposit_id: FromPath[int]) -> Json | Redirect:
+        try:
+            outcome = deposits.reverse(room, deposit_id)
+        except ValueError as error:
+            raise ClientException(detail=str(error)) from None
+        return _back(request) or {"id": outcome.id, "outcome": "reversed", "trdNo": outcome.trd_no}
+
     @get("/merchants")
     async def list_merchants() -> Json:
         return {"merchants": [show_merchant(room, m) for m in room.merchants.all()]}
@@ -171,7 +203,7 @@ def router(room: Room) -> Router:
         route_handlers=[
             *(transactions, complaints, forget_complaints, list_faults, add_fault, clear_faults),
             *(clear_faults_from_page, list_notis, resend, see_clock, move_clock, drain),
-            *(list_merchants, register, switch, insufficient, reset),
+            *(list_deposits, pay_in, take_back, list_merchants, register, switch, insufficient, reset),
         ],
     )
 

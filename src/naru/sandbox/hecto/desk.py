@@ -10,7 +10,7 @@ import structlog
 
 from naru.connectors.hecto import messages
 from naru.connectors.hecto.messages import BadMessage, Flaw, Message
-from naru.sandbox.hecto import bankpay, cardpay, clock, codes, inquiry, mobilepay, trades
+from naru.sandbox.hecto import bankpay, cardpay, clock, codes, inquiry, mobilepay, trades, vbank
 from naru.sandbox.hecto.book import Book
 from naru.sandbox.hecto.clock import Clock
 from naru.sandbox.hecto.merchants import Merchant, Merchants
@@ -32,6 +32,11 @@ RULES: dict[str, Callable[[Ask], dict[str, str]]] = {
     messages.MOBILE_REFUND.id: mobilepay.refund,
     messages.MOBILE_SPLIT_APPROVE.id: mobilepay.approve_split,
     messages.MOBILE_MONTHLY.id: mobilepay.pay_monthly,
+    messages.VBANK_ISSUE.id: vbank.issue,
+    messages.VBANK_ISSUE_UNLIMITED.id: vbank.issue,
+    messages.VBANK_CHANGE.id: vbank.change,
+    messages.VBANK_REVOKE.id: vbank.revoke,
+    messages.VBANK_REFUND.id: vbank.refund,
     messages.INQUIRY.id: inquiry.answer,
 }
 _PAYS = frozenset({"M05", "M07", "M22", "M23", "M24", "M25"})

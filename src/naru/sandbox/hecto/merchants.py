@@ -136,9 +136,10 @@ KNOWN: tuple[Merchant, ...] = (
 class Merchants:
     """The table above with the switches that were set, which live in the book."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, vbank_noti_url: str) -> None:
         self._book = book
-        self._by_mid = {m.mid: m for m in KNOWN}
+        self._vbank_noti_url = vbank_noti_url
+        self.forget()
         for mid, like in book.rows("SELECT mid, like_mid FROM merchants ORDER BY rowid"):
             self._by_mid[str(mid)] = replace(self._by_mid[str(like)], mid=str(mid))
         for mid, name, value in book.rows("SELECT mid, name, value FROM switches"):
@@ -177,11 +178,13 @@ class Merchants:
 
     def forget(self) -> None:
         """Back to the table: the book was wiped."""
-        self._by_mid = {m.mid: m for m in KNOWN}
+        self._by_mid = {m.mid: replace(m, vbank_noti_url=self._vbank_noti_url) for m in KNOWN}
 
     def _set(self, mid: str, name: str, text: str) -> None:
         kind = SWITCHES[name]
         value: Any = text == "1" if kind is bool else int(text) if kind is int else text
+        if name == "vbank_noti_url" and not text:
+            value = self._vbank_noti_url
         self._by_mid[mid] = replace(self._by_mid[mid], **{name: value})
 
 

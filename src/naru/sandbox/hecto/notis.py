@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import aiohttp
+import msgspec
 import structlog
 
 from naru.connectors.hecto import messages
@@ -109,6 +110,19 @@ class Sender:
             task = self._sending.get(noti_id)
             if task is not None:
                 await asyncio.wait({task})
+
+    async def ask_precheck(self, merchant: Merchant, url: str, form: Mapping[str, str]) -> tuple[str, str]:
+        """The merchant's answer to a deposit pre-check: code and text, empty if there was none."""
+        other = ("vAcntNo",) if merchant.precheck_aes else ()
+        body, content_type = messages.build_noti(
+            messages.PRECHECK, form, merchant.keys, charset=merchant.charset, other=other
+        )
+        status, answer = await self._post(url, body, content_type, merchant.charset)
+        try:
+            said = msgspec.json.decode(answer, type=dict[str, str])
+        except msgspec.DecodeError:
+            return "", ""
+        return (said.get("rsltCd", ""), said.get("rsltMsg", "")) if status == 200 else ("", "")
 
     def resend(self, trd_no: str, biz_type: str = "") -> int:
         """Makes a trade's notis due again, whatever became of them; how many."""
@@ -251,13 +265,17 @@ class Sender:
         if fault is not None and fault.name == "noti_altered":
             sealed["trdAmt"] = str(int(sealed.get("trdAmt", "0")) + 1)
         body, content_type = messages.encode_form(sealed, merchant.charset)
+        return await self._post(url, body, content_type, "utf-8")
+
+    async def _post(self, url: str, body: bytes, content_type: str, charset: str) -> tuple[int, str]:
+        """Status (0: no answer) and the beginning of the answer."""
         assert self._session is not None
         try:
             async with self._session.post(
                 url, data=body, headers={"Content-Type": content_type}, allow_redirects=False
             ) as response:
                 head = await response.content.read(1024)
-                return response.status, head.decode("utf-8", "replace")
+                return response.status, head.decode("utf-8" if charset == "utf-8" else "cp949", "replace")
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             return 0, type(error).__name__
 

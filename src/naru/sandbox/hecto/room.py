@@ -25,7 +25,7 @@ class Room:
 def open_room(settings: Settings) -> Room:
     book = Book(settings.book)
     clock = Clock(int(book.note("clock_offset_ms", "0")))
-    merchants = Merchants(book)
+    merchants = Merchants(book, settings.vbank_noti_url)
     faults = Faults()
     return Room(
         settings,

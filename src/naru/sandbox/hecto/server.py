@@ -36,6 +36,7 @@ def _app(room: Room) -> Litestar:
         route_handlers=[
             health,
             spay.handler(room),
+            spay.simulator(room),
             control.router(room),
             *front.handlers(room),
             *counter.handlers(room),

@@ -1,14 +1,16 @@
 """`/spay/*.do` over HTTP: one request, one decision, one answer, or what a fault makes of it."""
 
 import asyncio
+from typing import Any
 
 import msgspec
-from litestar.handlers import ASGIRouteHandler, asgi
+from litestar import Request, Response
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler, asgi, get
 from litestar.types import Receive, Scope, Send
 
 from naru.connectors.hecto import messages
-from naru.sandbox.hecto import codes, connection
-from naru.sandbox.hecto.desk import Body, Exchange, refuse
+from naru.sandbox.hecto import codes, connection, deposits
+from naru.sandbox.hecto.desk import Body, Exchange, explain, refuse
 from naru.sandbox.hecto.faults import Fault
 from naru.sandbox.hecto.room import Room
 from naru.sandbox.hecto.trades import NEVER
@@ -17,6 +19,25 @@ PATHS = sorted({m.path for m in messages.ALL if m.transport is messages.Transpor
 _JSON = b"application/json; charset=UTF-8"
 _LONGEST_BODY = 65_536
 _encode = msgspec.json.Encoder().encode
+
+
+def simulator(room: Room) -> HTTPRouteHandler:
+    """Hecto's own deposit simulator (M18): any amount, plain query, no seal."""
+
+    @get(messages.DEPOSIT_TEST.path)
+    async def deposit_test(request: Request[Any, Any, Any]) -> Response[dict[str, str]]:
+        head = {"method": "VA", "bizType": "F1"}
+        try:
+            asked = messages.open_request(messages.DEPOSIT_TEST, dict(request.query_params), None)
+        except messages.BadMessage as bad:
+            code, text = explain(bad)
+            return Response({**head, "outRsltCd": code, "outRsltMsg": text})
+        what = deposits.PayIn(asked["vAcntNo"], int(asked["trdAmt"]), "입금테스트", mid=asked["mchtId"], exact=False)
+        outcome = await deposits.pay_in(room, what)
+        code, text = (codes.OK, codes.OK_TEXT) if outcome.accepted else ("ST06", outcome.reason)
+        return Response({**head, "outRsltCd": code, "outRsltMsg": text})
+
+    return deposit_test
 
 
 def handler(room: Room) -> ASGIRouteHandler:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from naru.sandbox.hecto import bankpay, cardpay, cards, codes, mobilepay, trades, windows
+from naru.sandbox.hecto import bankpay, cardpay, cards, codes, mobilepay, trades, vbank, windows
 from naru.sandbox.hecto.room import Room
 from naru.sandbox.hecto.trades import Ask, Refuse, Trade
 from naru.sandbox.hecto.windows import Window, success
@@ -118,6 +118,21 @@ def by_phone(ask: Ask, window: Window, chosen: dict[str, str]) -> dict[str, str]
     return success(window, trade.trd_no, "0021", ask.now, **told, billKey=detail.get("billKey", ""))
 
 
+def by_account(ask: Ask, window: Window, chosen: dict[str, str]) -> dict[str, str]:
+    """A rotating virtual account: 0051, waiting for its deposit."""
+    account, trade = vbank.by_window(ask, chosen.get("bank", ""), chosen.get("depositor", "")[:10], _opened(window))
+    return success(
+        window,
+        trade.trd_no,
+        "0051",
+        ask.now,
+        vtlAcntNo=account.number,
+        expireDt=account.expires,
+        fnNm=codes.VBANK_BANKS[account.bank],
+        fnCd=account.bank,
+    )
+
+
 def authenticated(ask: Ask, window: Window, detail: dict[str, str]) -> Trade:
     """The first half of a split payment: known under a number of its own, nothing paid yet."""
     number = trades.number("SOFP", window.method, window.mid, window.opened_ms, window.id)
@@ -145,5 +160,6 @@ def _refuse_if_declined(method: str, chosen: dict[str, str]) -> None:
 RULES: dict[str, Callable[[Ask, Window, dict[str, str]], dict[str, str]]] = {
     "CA": by_card,
     "RA": by_transfer,
+    "VA": by_account,
     "MP": by_phone,
 }

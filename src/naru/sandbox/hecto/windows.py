@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from naru.connectors.hecto import messages
 from naru.connectors.hecto.messages import BadMessage, Message
-from naru.sandbox.hecto import cardpay, clock, codes, trades
+from naru.sandbox.hecto import cardpay, clock, codes, trades, vbank
 from naru.sandbox.hecto.book import Value, pack, unpack
 from naru.sandbox.hecto.desk import check_time, clean, complain, explain
 from naru.sandbox.hecto.merchants import Merchant
@@ -132,7 +132,9 @@ def _check(ask: Ask, method: str) -> None:
         cardpay.check_amount(ask)
         if ask.get("cardGb") and ask.get("cardGb") not in codes.ISSUERS:
             raise Refuse("ST09", "카드사 코드가 올바르지 않습니다.", field="cardGb", complain=True)
-    elif ask.won("trdAmt") < 1:
+    elif method == "VA":
+        vbank.expiry(ask, "expireDt", "1")
+    if ask.won("trdAmt") < 1:
         raise Refuse("ST09", "거래금액이 올바르지 않습니다.", field="trdAmt", complain=True)
 
 
