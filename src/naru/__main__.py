@@ -199,13 +199,14 @@ def sandbox(
     host: str = "127.0.0.1",
     port: int = 8001,
     data_dir: DataDir = DATA_DIR,
+    gateway_url: str = "http://127.0.0.1:8000",
     night_cancel: bool = False,
     log_level: str = "info",
 ) -> None:
-    """Serve the Hecto sandbox alone."""
+    """Serve the Hecto sandbox alone. Deposits to accounts without a notice address are told to the gateway's."""
     from naru import serving
 
-    serving.serve_sandbox(host, port, data_dir, night_cancel=night_cancel, log_level=log_level)
+    serving.serve_sandbox(host, port, data_dir, gateway_url=gateway_url, night_cancel=night_cancel, log_level=log_level)
 
 
 @app.command

@@ -94,9 +94,10 @@ def run(
     naru = [sys.executable, "-m", "naru"]
     at = ["--data-dir", str(data_dir)]
     sandbox = [*naru, "sandbox", "--host", host, "--port", str(sandbox_port), *at, "--log-level", log_level]
+    gateway_url, shop_url = f"http://{host}:{port}", f"http://{host}:{shop_port}"
+    sandbox += ["--gateway-url", gateway_url]
     if night_cancel:
         sandbox.append("--night-cancel")
-    gateway_url, shop_url = f"http://{host}:{port}", f"http://{host}:{shop_port}"
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     shop = [sys.executable, "-m", "naru.demo", "--host", host, "--port", str(shop_port), "--gateway", gateway_url, *at]
     commands = {"gateway": [*naru, "_gateway", *at, "--log-level", log_level], "sandbox": sandbox, "shop": shop}

@@ -69,14 +69,21 @@ def work(settings: Settings) -> None:
         asyncio.run(run())
 
 
-def serve_sandbox(host: str, port: int, data_dir: Path, *, night_cancel: bool, log_level: str) -> None:
-    """Serve the Hecto sandbox until SIGTERM."""
+def serve_sandbox(
+    host: str, port: int, data_dir: Path, *, gateway_url: str, night_cancel: bool, log_level: str
+) -> None:
+    """Serve the Hecto sandbox until SIGTERM. Deposits that name no address are told to the gateway."""
     from naru.sandbox.hecto import server
 
     logs.set_up(level=log_level, as_json=False)
     data_dir.mkdir(parents=True, exist_ok=True)
     server.serve(
-        server.Settings(book=data_dir / "sandbox.db", public_url=f"http://{host}:{port}", night_cancel=night_cancel),
+        server.Settings(
+            book=data_dir / "sandbox.db",
+            public_url=f"http://{host}:{port}",
+            vbank_noti_url=f"{gateway_url}/settle_payments/notice_vbank",
+            night_cancel=night_cancel,
+        ),
         host,
         port,
     )
