@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from naru.clock import Clock
 from naru.domain.channel import Channel
 from naru.domain.deadlines import RefundTo
-from naru.domain.outcome import Declined, Details, Done, NoSuchTrade, NotSent, Outcome, Sealed, Unknown
+from naru.domain.outcome import Declined, Details, Done, Finding, NoSuchTrade, NotSent, Outcome, Sealed, Unknown
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import AttemptId, Won, won
 from naru.service.ports import (
     Cancel,
     CardPayment,
+    CashReceipt,
     Found,
     KeyRequest,
     Landing,
     Notice,
     Question,
+    ReceiptQuestion,
     Unreadable,
     WindowForm,
     WindowPayment,
@@ -44,6 +47,11 @@ class Trade:
         return sum(self.cancels.values())
 
 
+def auth_no(number: str) -> str:
+    """The tax office's approval number of a receipt."""
+    return f"A{zlib.crc32(number.encode()) % 10**8:08d}"
+
+
 class FakeGateway:
     """The other side. *faults* is a queue of names, one per money-moving call: ``lost_before``, ``lost_after``,
     ``unsent``, ``decline``, ``wrong_amount``, ``hang``, or empty for none."""
@@ -61,6 +69,8 @@ class FakeGateway:
         self.gate: asyncio.Event | None = None
         """Set, pay calls wait for it."""
         self.on_paid: Callable[[Trade], None] = lambda _t: None
+        self.receipts: dict[str, CashReceipt] = {}
+        """Cash receipts by our number, cancels of them too."""
         self.refunds: list[RefundTo] = []
         """Accounts that money went to."""
         self.windows: dict[str, WindowPayment] = {}
@@ -223,6 +233,47 @@ class FakeGateway:
         trade = Trade(f"T{attempt_id}", attempt_id, amount or self.windows[attempt_id].amount)
         self.trades[attempt_id] = trade
         return trade
+
+    async def issue_receipt(self, channel: Channel, receipt: CashReceipt) -> Outcome:
+        """Register."""
+        return self._register(channel, receipt, "issue")
+
+    async def cancel_receipt(self, channel: Channel, receipt: CashReceipt) -> Outcome:
+        """Take back."""
+        issued = [r for r in self.receipts.values() if auth_no(r.id) == receipt.org_auth_no]
+        if not issued:
+            self.complaints.append(f"cancel of no receipt {receipt.org_auth_no}")
+        return self._register(channel, receipt, "cancel")
+
+    def _register(self, channel: Channel, receipt: CashReceipt, what: str) -> Outcome:
+        del channel
+        self.calls.append(f"receipt {what} {receipt.id}")
+        match self._fault():
+            case "unsent":
+                return NotSent("연결 실패")
+            case "lost_before":
+                return Unknown("응답 없음")
+            case "decline":
+                return Declined("1010", "번호 오류")
+            case "lost_after":
+                self.receipts[receipt.id] = receipt
+                return Unknown("응답 없음")
+            case _:
+                pass
+        if receipt.id in self.receipts:
+            self.complaints.append(f"receipt number twice {receipt.id}")
+        self.receipts[receipt.id] = receipt
+        return Done(auth_no(receipt.id), receipt.parts.total, self.clock())
+
+    async def ask_receipt(self, channel: Channel, question: ReceiptQuestion) -> Finding:
+        """What became of a receipt."""
+        del channel
+        self.calls.append(f"receipt ask {question.id}")
+        if self.blind:
+            return Unknown("응답 없음")
+        if question.id not in self.receipts:
+            return NoSuchTrade()
+        return Done(auth_no(question.id), question.amount, self.clock())
 
     def notice_mid(self, body: bytes, content_type: str) -> str | None:
         """Tests hand notices over directly."""

@@ -115,7 +115,8 @@ def choose(channels: list[Channel], *, key: str | None, pg: str | None, can: str
     """The channel of a request. ``channel_key`` and ``pg=settle.MID`` are exact; otherwise the default
     if it can do this, else the first in order that can (design §5 "channel choice").
 
-    *can* is ``card_api`` or ``window``, or the name of a contract flag. Raises Refused.
+    *can* is ``card_api``, ``window``, ``cash_receipt`` (which every contract has), or the name of a
+    contract flag. Raises Refused.
     """
     usable = [c for c in sorted(channels, key=lambda c: (c.position, c.id)) if not c.disabled]
 
@@ -125,6 +126,8 @@ def choose(channels: list[Channel], *, key: str | None, pg: str | None, can: str
                 return c.takes_cards_by_api
             case "window":
                 return c.use is Use.WINDOW
+            case "cash_receipt":
+                return True
             case _:
                 return c.allows(can)
 

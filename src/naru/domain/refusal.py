@@ -52,6 +52,16 @@ class Why(enum.Enum):
     """Same Idempotency-Key, other request."""
     NOT_FOUND = enum.auto()
     """A look-up of something that is not a payment: what."""
+    RECEIPT_METHOD = enum.auto()
+    """Cash receipts are for transfers and virtual accounts."""
+    RECEIPT_NOT_PAID = enum.auto()
+    RECEIPT_ALREADY = enum.auto()
+    RECEIPT_NONE = enum.auto()
+    """Nothing was issued that could be cancelled."""
+    RECEIPT_BUSY = enum.auto()
+    RECEIPT_TOO_LATE = enum.auto()
+    """Cash receipts are cancelled within their calendar year: year."""
+    RECEIPT_NOT_FOUND = enum.auto()
     PREPARED_ALREADY = enum.auto()
     PREPARED_NOT_FOUND = enum.auto()
     PREPARED_DIFFERS = enum.auto()

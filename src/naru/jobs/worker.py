@@ -16,11 +16,12 @@ from typing import Any
 
 from naru import logs
 from naru.jobs.deliver import LEASE_MS, Sender, deliver
-from naru.service import billed, billing, reconcile, schedules
+from naru.service import billed, billing, receipts, reconcile, schedules
 from naru.service.context import LEASE_MS as CALL_LEASE_MS
 from naru.service.context import Context
 from naru.service.webhooks import KIND as WEBHOOK
 from naru.store import mail, payments
+from naru.store import receipts as receipt_store
 from naru.store import schedules as store
 from naru.store.db import Tx
 
@@ -54,7 +55,10 @@ class Runner:
             billed.DELETE_KEY: Work(lambda job: billing.repeat_delete(cx, job), CALL_LEASE_MS),
             billing.FORGET_KEY: Work(lambda job: billing.forget_issue(cx, job), CALL_LEASE_MS),
         }
-        self.timetable: list[Callable[[], Awaitable[int]]] = [lambda: reconcile.check_due(cx, MOST)]
+        self.timetable: list[Callable[[], Awaitable[int]]] = [
+            lambda: reconcile.check_due(cx, MOST),
+            lambda: receipts.check_due(cx, MOST),
+        ]
         """Called every round; each returns how much it found to do."""
         self._woken: list[asyncio.Event] = []
         self._stop = False
@@ -113,6 +117,7 @@ class Runner:
             await self.cx.db.glance(mail.next_job, tuple(self.kinds)),
             await self.cx.db.glance(payments.next_check),
             await self.cx.db.glance(store.next_run),
+            await self.cx.db.glance(receipt_store.next_check),
         ]
         return min((t for t in times if t is not None), default=None)
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from naru.domain.channel import Channel
 from naru.domain.deadlines import RefundTo
 from naru.domain.outcome import Details, Finding, Outcome, Sealed
+from naru.domain.tax import Split
 from naru.domain.values import AttemptId, Instant, Won
 from naru.pan import Card
 
@@ -163,6 +164,35 @@ class Unreadable:
     mcht_trd_no: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CashReceipt:
+    """A cash receipt to be issued, or (part of) one to be cancelled. KRW."""
+
+    id: str
+    """Our number, unique for ever."""
+    at: Instant
+    """When the sale (of a cancel: the cancel) counts."""
+    parts: Split
+    company: bool
+    """Proof of expense for a company; else a person's income deduction."""
+    buyer_name: str | None
+    identifier_type: str = ""
+    identifier: Sealed | None = None
+    org_auth_no: str = ""
+    org_at: Instant | None = None
+    """Of a cancel: approval number and time of the issue."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptQuestion:
+    """Asking what became of a cash receipt, by the number and time it was sent with."""
+
+    id: str
+    at: Instant
+    cancel: bool
+    amount: Won
+
+
 class Gateway(Protocol):
     """A payment gateway. Calls end within the connector's own time limits and never raise."""
 
@@ -192,6 +222,18 @@ class Gateway(Protocol):
 
     def read_landing(self, body: bytes, content_type: str) -> Landing:
         """Read what the browser posts when it comes back from the window."""
+        ...
+
+    async def issue_receipt(self, channel: Channel, receipt: CashReceipt) -> Outcome:
+        """Register a cash receipt; *pg_tid* of a success is its approval number."""
+        ...
+
+    async def cancel_receipt(self, channel: Channel, receipt: CashReceipt) -> Outcome:
+        """Take a cash receipt back."""
+        ...
+
+    async def ask_receipt(self, channel: Channel, question: ReceiptQuestion) -> Finding:
+        """What became of a cash receipt."""
         ...
 
     def notice_mid(self, body: bytes, content_type: str) -> str | None:

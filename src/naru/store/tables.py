@@ -437,3 +437,45 @@ schedules = Table(
         postgresql_where=text("run_at IS NOT NULL"),
     ),
 )
+
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", String(50), primary_key=True),  # transNo, unique for ever
+    Column("store_id", Id, nullable=False),
+    Column("channel_id", Id, nullable=False),
+    Column("imp_uid", String(32)),  # null: a sale outside Naru
+    Column("merchant_uid", String(80), nullable=False),
+    Column("ask", String(8), nullable=False),  # issue | cancel
+    Column("org_id", String(50), nullable=False, server_default=text("''")),
+    Column("tid", String(64), nullable=False, server_default=text("''")),
+    Column("state", String(12), nullable=False),
+    Column("supply", BigInteger, nullable=False),
+    Column("vat", BigInteger, nullable=False),
+    Column("tax_free", BigInteger, nullable=False),
+    Column("kind", String(8), nullable=False),  # person | company
+    Column("identifier_type", String(8), nullable=False),
+    Column("identifier", String(24), nullable=False),  # masked; the whole one is nowhere
+    Column("name", Text),
+    Column("buyer_name", Text),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("auth_no", String(16)),
+    Column("pg_code", String(16)),
+    Column("pg_message", Text),
+    Column("check_at", BigInteger),
+    Column("checks", Integer, nullable=False, server_default=text("0")),
+    Column("denials", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("supply >= 0 AND vat >= 0 AND tax_free >= 0", name="amount"),
+    Index("ix_receipts_imp_uid", "imp_uid"),
+    Index("ix_receipts_order", "store_id", "merchant_uid"),
+    Index("ix_receipts_asked_at", "store_id", "asked_at"),
+    Index(
+        "ix_receipts_check_at",
+        "check_at",
+        sqlite_where=text("check_at IS NOT NULL"),
+        postgresql_where=text("check_at IS NOT NULL"),
+    ),
+)
+"""Cash receipts: every question to the tax office, an issue or a cancel of one."""

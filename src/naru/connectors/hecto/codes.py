@@ -43,6 +43,17 @@ MP34-36/MP82 duplicates and "already cancelled" (our number is unique, so an ear
 message may have been processed), ST10/ST60/ST79/ST99/VTIM/99xx and other failures inside Hecto.
 """
 
+RECEIPT_DECLINED: Final = frozenset(
+    {"1000", "1010", "1112", "1114", "1116", "1117", "1118", "1119", "1120", "1121", "2000"}
+)
+"""Codes that prove that a cash receipt was not registered.
+
+Not among them: 1111 (a failure inside), and 1113 and 1115 ("already cancelled", "already registered"):
+our number is unique, so an earlier copy of this very message may have been processed.
+"""
+IDENTITY: Final = {"taxcard": "1", "person": "2", "business": "3", "phone": "4"}
+"""PortOne's identifier_type → identityGb."""
+
 NO_SUCH_TRADE: Final = frozenset({"ST06", "CA10", "RA35", "MP03", "RA34"})
 NO_SUCH_KEY: Final = frozenset({"ST06"})
 """A billing key that Hecto does not know (any more): no code is documented for it."""

@@ -13,11 +13,13 @@ from naru.clock import Clock
 from naru.connectors.hecto import codes, messages, text, window
 from naru.connectors.hecto.client import Client, Lost, Reply, Unsent
 from naru.connectors.hecto.crypto import Keys
+from naru.connectors.hecto.taxdesk import TaxDesk
 from naru.domain.channel import Channel, Environment
 from naru.domain.outcome import (
     Declined,
     Details,
     Done,
+    Finding,
     NoSuchTrade,
     NotSent,
     Outcome,
@@ -30,11 +32,13 @@ from naru.pan import Card
 from naru.service.ports import (
     Cancel,
     CardPayment,
+    CashReceipt,
     Found,
     KeyRequest,
     Landing,
     Notice,
     Question,
+    ReceiptQuestion,
     Unreadable,
     WindowForm,
     WindowPayment,
@@ -293,6 +297,23 @@ class HectoGateway:
     def read_landing(self, body: bytes, content_type: str) -> Landing:
         """What nextUrl and cancUrl receive; unsigned."""
         return window.read(body, content_type)
+
+    # cash receipts
+
+    async def issue_receipt(self, channel: Channel, receipt: CashReceipt) -> Outcome:
+        """M29a."""
+        return await self._tax_desk(channel).issue(channel, receipt)
+
+    async def cancel_receipt(self, channel: Channel, receipt: CashReceipt) -> Outcome:
+        """M29b."""
+        return await self._tax_desk(channel).cancel(channel, receipt)
+
+    async def ask_receipt(self, channel: Channel, question: ReceiptQuestion) -> Finding:
+        """M29c."""
+        return await self._tax_desk(channel).ask(channel, question)
+
+    def _tax_desk(self, channel: Channel) -> TaxDesk:
+        return TaxDesk(self._client, self._clock, self.address(channel, messages.Host.CASH.value))
 
     # being told
 

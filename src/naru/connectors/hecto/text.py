@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from naru.domain.tax import split
+
 _FORBIDDEN = re.compile(r"[:&?'\"<>\r\n\t\x00-\x1f|]")
 _WORDS = re.compile(r"href|alert|javascript|console\.log", re.IGNORECASE)
 _EMOJI = re.compile("[\U00010000-\U0010ffff\u200d\u2600-\u27bf\ufe0f]")
@@ -35,11 +37,9 @@ def tax(amount: int, tax_free: int, vat: int | None = None, *, mixed: bool | Non
         return {}
     if tax_free == amount and not mixed:
         return {"taxTypeCd": "Y", "taxAmt": "0", "vatAmt": "0", "taxFreeAmt": str(amount)}
-    taxable = amount - tax_free
-    supply = (taxable * 10 + 5) // 11
-    part = taxable - supply if vat is None else vat
+    parts = split(amount, tax_free, vat)
     kind = "G" if tax_free or mixed else "N"
-    fields = {"taxTypeCd": kind, "taxAmt": str(taxable - part), "vatAmt": str(part)}
+    fields = {"taxTypeCd": kind, "taxAmt": str(parts.supply), "vatAmt": str(parts.vat)}
     if kind == "G":
         fields["taxFreeAmt"] = str(tax_free)
     return fields
