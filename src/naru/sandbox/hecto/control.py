@@ -18,7 +18,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from naru.connectors.hecto.messages import BadMessage, read_form
-from naru.sandbox.hecto import clock, deposits, faults, notis, trades
+from naru.sandbox.hecto import clock, deposits, faults, notis, taxdesk, trades
 from naru.sandbox.hecto.merchants import SWITCHES, Merchant
 from naru.sandbox.hecto.room import Room
 from naru.sandbox.hecto.trades import NEVER, Trade
@@ -93,6 +93,10 @@ def router(room: Room) -> Router:
             raise NotFoundException(detail=f"no noti of {trd_no}")
         await room.sender.drain()
         return _back(request) or {"resent": count}
+
+    @get("/receipts")
+    async def receipts() -> Json:
+        return {"receipts": taxdesk.listed(room)}
 
     @get("/clock")
     async def see_clock() -> Json:
@@ -202,7 +206,7 @@ def router(room: Room) -> Router:
         guards=[guard(room)],
         route_handlers=[
             *(transactions, complaints, forget_complaints, list_faults, add_fault, clear_faults),
-            *(clear_faults_from_page, list_notis, resend, see_clock, move_clock, drain),
+            *(clear_faults_from_page, list_notis, resend, receipts, see_clock, move_clock, drain),
             *(list_deposits, pay_in, take_back, list_merchants, register, switch, insufficient, reset),
         ],
     )

@@ -7,7 +7,7 @@ import jinja2
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from naru.sandbox.hecto import cards, clock, codes, control, deposits, faults, notis, trades
+from naru.sandbox.hecto import cards, clock, codes, control, deposits, faults, notis, taxdesk, trades
 from naru.sandbox.hecto.room import Room
 
 _JS = "text/javascript; charset=utf-8"
@@ -86,6 +86,7 @@ def handlers(room: Room) -> list[HTTPRouteHandler]:
             notis=notis.shown(room.book, "1 = 1 ORDER BY id DESC LIMIT 20"),
             accounts=deposits.accounts_shown(room),
             deposits=deposits.shown(room, limit=20),
+            receipts=taxdesk.listed(room, 20),
             complaints=control.show_complaints(room, 20),
             faults=[f.shown() for f in room.faults.all()],
             exchange_faults=faults.EXCHANGE,

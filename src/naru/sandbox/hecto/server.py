@@ -5,7 +5,7 @@ from litestar import Litestar, get
 from litestar.config.app import AppConfig
 from litestar.exceptions import HTTPException
 
-from naru.sandbox.hecto import connection, control, counter, front, spay
+from naru.sandbox.hecto import connection, control, counter, front, slip, spay, taxdesk
 from naru.sandbox.hecto.room import Room, open_room
 from naru.sandbox.hecto.settings import Settings
 
@@ -37,6 +37,8 @@ def _app(room: Room) -> Litestar:
             health,
             spay.handler(room),
             spay.simulator(room),
+            taxdesk.handler(room),
+            *slip.handlers(room),
             control.router(room),
             *front.handlers(room),
             *counter.handlers(room),
