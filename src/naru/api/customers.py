@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, delete, get, post
+from litestar.params import FromPath
 
 from naru.api import answers, wire
 from naru.api.guard import ApiRequest, caller, context, params, query
@@ -87,7 +88,7 @@ async def several(request: ApiRequest) -> Response[bytes]:
 
 
 @get("/subscribe/customers/{customer_uid:str}")
-async def one(request: ApiRequest, customer_uid: str) -> Response[bytes]:
+async def one(request: ApiRequest, customer_uid: FromPath[str]) -> Response[bytes]:
     """GET /subscribe/customers/{customer_uid}."""
     who, cx = await caller(request), context(request)
     uid = wire.segment(customer_uid)
@@ -98,7 +99,7 @@ async def one(request: ApiRequest, customer_uid: str) -> Response[bytes]:
 
 
 @post("/subscribe/customers/{customer_uid:str}", status_code=200)
-async def issue(request: ApiRequest, customer_uid: str) -> Response[bytes]:
+async def issue(request: ApiRequest, customer_uid: FromPath[str]) -> Response[bytes]:
     """POST /subscribe/customers/{customer_uid}: every refusal is -1 and opens with the same sentence."""
     who, cx = await caller(request), context(request)
     p = await params(request)
@@ -118,7 +119,7 @@ def refused_words(refusal: Refused) -> str:
 
 
 @delete("/subscribe/customers/{customer_uid:str}", status_code=200)
-async def remove(request: ApiRequest, customer_uid: str) -> Response[bytes]:
+async def remove(request: ApiRequest, customer_uid: FromPath[str]) -> Response[bytes]:
     """DELETE /subscribe/customers/{customer_uid}: also at Hecto. Answers with the key as it was."""
     who, cx = await caller(request), context(request)
     p = await params(request)
@@ -127,7 +128,7 @@ async def remove(request: ApiRequest, customer_uid: str) -> Response[bytes]:
 
 
 @get("/subscribe/customers/{customer_uid:str}/payments")
-async def payments(request: ApiRequest, customer_uid: str) -> Response[bytes]:
+async def payments(request: ApiRequest, customer_uid: FromPath[str]) -> Response[bytes]:
     """GET /subscribe/customers/{customer_uid}/payments."""
     who, cx = await caller(request), context(request)
     uid = wire.segment(customer_uid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, get, post, put
+from litestar.params import FromPath
 
 from naru.api import answers, wire
 from naru.api.customers import ISSUE_REFUSED, read_customer, refused_words
@@ -166,20 +167,20 @@ async def by_time(request: ApiRequest) -> Response[bytes]:
         "/subscribe/customers/{customer_uid:str}/schedules",
     ]
 )
-async def by_customer(request: ApiRequest, customer_uid: str) -> Response[bytes]:
+async def by_customer(request: ApiRequest, customer_uid: FromPath[str]) -> Response[bytes]:
     """GET …/schedule/customers/{customer_uid} and …/customers/{customer_uid}/schedules."""
     return await _list(request, wire.segment(customer_uid))
 
 
 @get("/subscribe/payments/schedule/{merchant_uid:str}")
-async def one(request: ApiRequest, merchant_uid: str) -> Response[bytes]:
+async def one(request: ApiRequest, merchant_uid: FromPath[str]) -> Response[bytes]:
     """GET /subscribe/payments/schedule/{merchant_uid}."""
     who, cx = await caller(request), context(request)
     return await _one(request, who.store_id, await schedules.find(cx, who.store_id, wire.segment(merchant_uid)))
 
 
 @put("/subscribe/payments/schedule/{merchant_uid:str}")
-async def move(request: ApiRequest, merchant_uid: str) -> Response[bytes]:
+async def move(request: ApiRequest, merchant_uid: FromPath[str]) -> Response[bytes]:
     """PUT /subscribe/payments/schedule/{merchant_uid}."""
     who, cx = await caller(request), context(request)
     at = _need_time(await params(request), status=400, code=-1)
@@ -187,7 +188,7 @@ async def move(request: ApiRequest, merchant_uid: str) -> Response[bytes]:
 
 
 @post("/subscribe/payments/schedule/{merchant_uid:str}/reschedule", status_code=200)
-async def rebook(request: ApiRequest, merchant_uid: str) -> Response[bytes]:
+async def rebook(request: ApiRequest, merchant_uid: FromPath[str]) -> Response[bytes]:
     """POST /subscribe/payments/schedule/{merchant_uid}/reschedule: a failed or revoked schedule, anew."""
     who, cx = await caller(request), context(request)
     at = _need_time(await params(request), status=400, code=-1)
@@ -195,7 +196,7 @@ async def rebook(request: ApiRequest, merchant_uid: str) -> Response[bytes]:
 
 
 @post("/subscribe/payments/schedule/{merchant_uid:str}/retry", status_code=200)
-async def retry(request: ApiRequest, merchant_uid: str) -> Response[bytes]:
+async def retry(request: ApiRequest, merchant_uid: FromPath[str]) -> Response[bytes]:
     """POST /subscribe/payments/schedule/{merchant_uid}/retry: charge now. 200 with the payment, paid or failed."""
     who, cx = await caller(request), context(request)
     imp_uid = await schedules.retry(cx, who.store_id, wire.segment(merchant_uid))
