@@ -417,6 +417,31 @@ def test_what_travels_along(buyer: Buyer, naru: Live) -> None:
     assert trade["detail"]["taxFreeAmt"] == "500"
 
 
+def test_a_transfer(pc_buyer: Buyer, naru: Live) -> None:
+    pc_buyer.opens(pay_method="trans")
+    pc_buyer.window.check("[data-testid=agree]")
+    pc_buyer.window.locator("label.pick:has([data-testid=bank-088])").click()
+    pc_buyer.window.click("[data-testid=next]")
+    pc_buyer.window.click("[data-testid=approve]")
+    pc_buyer.window.click("[data-testid=result-close]")
+    heard = pc_buyer.hears()
+    payment = naru.get(f"/payments/{heard['imp_uid']}").response
+    assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "trans", 1004)
+    assert (payment["bank_code"], heard["bank_name"], heard["card_name"]) == ("088", payment["bank_name"], None)
+
+
+def test_a_payment_on_the_phone_bill(phone_buyer: Buyer, naru: Live) -> None:
+    phone_buyer.opens(pay_method="phone", company_en="PortOne")
+    assert phone_buyer.window.input_value("[data-testid=phone]") == "01012345678"
+    phone_buyer.window.check("[data-testid=agree]")
+    phone_buyer.window.locator("label.pick:has([data-testid=telco-SKT])").click()
+    phone_buyer.window.click("[data-testid=next]")
+    phone_buyer.window.click("[data-testid=approve]")
+    phone_buyer.window.click("[data-testid=result-close]")
+    payment = naru.get(f"/payments/{phone_buyer.hears()['imp_uid']}").response
+    assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "phone", 1004)
+
+
 def test_a_page_with_a_strict_policy(naru: Live, shop: ForeignShop, context: BrowserContext) -> None:
     policy = (
         f"default-src 'none'; script-src {naru.url} 'nonce-abc'; connect-src 'none'; frame-src 'none'; "

@@ -233,7 +233,7 @@ async def cancel(shop: TheShop, merchant_uid: FromPath[str], data: URLEncodedBod
         order.trouble = str(trouble)
     order.looked_up_at = now()
     shop.orders.save(order)
-    return Redirect(f"/orders/{merchant_uid}#cancel", status_code=303)
+    return Redirect(f"/orders/{merchant_uid}", status_code=303)
 
 
 STATIC = {file.name: file.read_bytes() for file in (HERE / "static").iterdir()}

@@ -28,6 +28,11 @@ def build(channel: Channel, keys: Keys, base: str, noti_url: str, p: WindowPayme
     match p.pay_method:
         case "card":
             message, path, more = messages.CARD_WINDOW, CARD_DIRECT if p.direct else None, _card(p)
+        case "trans":
+            message, path, more = messages.BANK_WINDOW, None, {"appScheme": _scheme(p.app_scheme)}
+        case "phone":
+            digits = re.sub(r"[^0-9]", "", p.buyer_tel or "")
+            message, path, more = messages.MOBILE_WINDOW, None, {"cphoneNo": digits if len(digits) <= 11 else ""}
         case _:
             raise Refused(Why.NOT_SUPPORTED, what=f"pay_method {p.pay_method} 결제창은 아직 지원하지 않습니다.")
     values = {
