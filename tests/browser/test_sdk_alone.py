@@ -577,6 +577,14 @@ def test_a_phone_hands_the_page_over(phone: BrowserContext, stub: Stub, visit: A
     assert len(phone.pages) == 1
 
 
+def test_an_address_without_a_host_is_the_shops_own(phone: BrowserContext, stub: Stub, visit: Any) -> None:
+    page = visit(phone)
+    page.evaluate("window.extra = {m_redirect_url: '/done'}")
+    page.click("#pay")
+    page.wait_for_url(stub.pg + "/window")
+    assert stub.requests[0]["params"]["m_redirect_url"] == stub.shop + "/done"
+
+
 def test_a_phone_asks_before_it_leaves_and_names_nobody(phone: BrowserContext, stub: Stub, visit: Any) -> None:
     stub.refuse = {"success": False, "merchant_uid": "order_no_0001", "error_code": "F1002", "error_msg": "이미"}
     page = visit(phone)

@@ -66,6 +66,12 @@
 
   function core() { return String(slots.CORE_SERVER || own.base).replace(/\/+$/, ''); }
 
+  function whole(url) {
+    var a = document.createElement('a');
+    a.href = url;
+    return a.href;
+  }
+
   function originOf(url) {
     var a = document.createElement('a');
     a.href = url;
@@ -500,6 +506,10 @@
       // Clients of native apps send "1004"; a web page that does so has a mistake to hear about.
       if (isNativeBridge() && typeof params.amount === 'string' && /^[0-9]+$/.test(params.amount)) {
         params.amount = Number(params.amount);
+      }
+      // "/done" means this shop's /done; the gateway is elsewhere and needs the whole address.
+      if (typeof params.m_redirect_url === 'string' && params.m_redirect_url && !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(params.m_redirect_url)) {
+        params.m_redirect_url = whole(params.m_redirect_url);
       }
       var named = params.merchant_uid;
       params.merchant_uid = merchantUid(params);
