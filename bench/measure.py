@@ -118,6 +118,7 @@ class Target:
         return self._job("POST", ["/payments/cancel"], connections, [body], requests=count, seconds=120)
 
     def sample(self, job: Job) -> Sample:
+        self.server.calm_down()
         cpu, sandbox_cpu, began = self.server.cpu(), self.server.sandbox_cpu(), time.perf_counter()
         result = self.load.run(job)
         took = time.perf_counter() - began

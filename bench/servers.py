@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 IMP_KEY = "imp_apikey"
 IMP_SECRET = "ekKoeW8RyKuT0zgaZsUtXXTLQ4AhPFW3ZGseDA6bkA5lamv9OqDMnxyeB9wqOsuO9W3Mx9YSJ4dTqJ3f"
 READY_SECONDS = 60
+CALM_SECONDS = 30
+STOP_SECONDS = 45
 
 # The server under test has one core for itself; the load and the sandbox share the other.
 SERVER_CORE, OTHER_CORE = 0, 1
@@ -135,6 +137,15 @@ class Server:
     def sandbox_cpu(self) -> float:
         return cpu_seconds(self.sandbox_pid) if self.sandbox_pid else 0.0
 
+    def calm_down(self) -> None:
+        """Wait until the server has caught up with what the last measurement left it: notis, webhooks."""
+        until = time.perf_counter() + CALM_SECONDS
+        while self.pid and time.perf_counter() < until:
+            before = self.cpu() + self.sandbox_cpu()
+            time.sleep(0.25)
+            if self.cpu() + self.sandbox_cpu() - before < 0.02:
+                return
+
     def memory(self) -> float:
         return sum(memory_mib(pid) for pid in self._pids)
 
@@ -151,9 +162,12 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGTERM)
             try:
-                self.process.wait(15)
+                self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
+                # its children lead groups of their own: without this they would outlive it
+                for pid in {*self._pids, self.process.pid}:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 self.process.wait()
         if self.directory:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -68,6 +68,7 @@ class Sender:
         self._held: dict[str, int] = {}  # MID → noti that waits for the next one
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.Task[None] | None = None
+        self._stopping = False
         self.timers: list[Callable[[int], None]] = []
 
     async def start(self) -> None:
@@ -79,6 +80,7 @@ class Sender:
         self._loop = asyncio.create_task(self._run(), name="notis")
 
     async def stop(self) -> None:
+        self._stopping = True  # a cancellation alone may be lost in wait_for when a noti ends at the same moment
         for task in [self._loop, *self._sending.values()]:
             if task is not None:
                 task.cancel()
@@ -144,7 +146,7 @@ class Sender:
     # --- the loop ---
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             self._wake.clear()
             self._launch_due()
             now = self._clock.now()
