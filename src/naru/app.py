@@ -39,8 +39,9 @@ from naru.api.paths import QuotedPaths
 from naru.clock import Clock, SystemClock
 from naru.connectors.hecto.client import Client
 from naru.connectors.hecto.gateway import HectoGateway
+from naru.console import routes as console
 from naru.domain.refusal import Refused
-from naru.jobs.deliver import Sender
+from naru.jobs.deliver import Sender, probe
 from naru.jobs.timemachine import advance
 from naru.jobs.worker import Runner
 from naru.service.context import Context
@@ -71,6 +72,7 @@ def handlers(settings: Settings) -> list[Any]:
         *hecto.HANDLERS,
         *sdk.HANDLERS,
         *absent.HANDLERS,
+        console.router(),
     ]
 
 
@@ -128,6 +130,9 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         app.state["cx"] = parts.cx
         app.state["parts"] = parts
         app.state["shop_url"] = settings.shop_url
+        app.state["refusal_words"] = answers.words
+        app.state["probe"] = partial(probe, parts.cx, parts.sender)
+        app.state["sandbox_url"] = settings.sandbox_url
         app.state["advance"] = partial(advance, parts.cx, parts.runner, settings.sandbox_url)
         if on_open is not None:
             on_open(parts)
@@ -158,7 +163,9 @@ def _refused(_request: Request[Any, Any, State], refusal: Refused) -> Response[b
     return answers.refused(refusal)
 
 
-def _http_error(_request: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
+def _http_error(request: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
+    if request.scope["path"].startswith("/console"):
+        return console.http_error(request, error)
     sentences = {
         404: "존재하지 않는 경로입니다.",
         405: "지원하지 않는 HTTP 메서드입니다.",

@@ -49,7 +49,7 @@ def serve_gateway(data_dir: Path, log_level: str) -> None:
 
     from naru import serving
     from naru.app import open_parts
-    from naru.service import setup
+    from naru.service import console_access, setup
 
     settings = replace(settings_of(data_dir), log_level=log_level)
 
@@ -58,6 +58,7 @@ def serve_gateway(data_dir: Path, log_level: str) -> None:
         try:
             await setup.check_master_key(parts.cx)
             await setup.ensure_dev_store(parts.cx, f"{settings.shop_url}/webhook")
+            await console_access.ensure_dev_user(parts.cx)
         finally:
             await parts.close()
 
@@ -144,7 +145,7 @@ def run(
 
 def print_screen(data_dir: Path, took_s: float) -> None:
     """Addresses, credentials, channels, a ready header, three things to try."""
-    from naru.service import setup
+    from naru.service import console_access, setup
 
     settings = settings_of(data_dir)
     token = _token(settings, setup.DEV_IMP_KEY, setup.DEV_IMP_SECRET)
@@ -156,6 +157,7 @@ def print_screen(data_dir: Path, took_s: float) -> None:
   게이트웨이  gateway   {base}
   헥토 샌드박스 sandbox   {settings.sandbox_url}
   데모 상점   shop      {settings.shop_url}
+  콘솔      console   {base}/console   {console_access.DEV_EMAIL} / {console_access.DEV_PASSWORD}
 
   식별코드 imp code    {setup.DEV_IMP_CODE}
   imp_key            {setup.DEV_IMP_KEY}

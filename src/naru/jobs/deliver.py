@@ -19,6 +19,7 @@ from aiohttp.resolver import ThreadedResolver
 from standardwebhooks import Webhook
 
 from naru import logs
+from naru.domain.channel import Store
 from naru.domain.values import DAY, MINUTE, SECOND, Instant
 from naru.service.context import Context
 from naru.store import mail, payments, stores
@@ -142,21 +143,40 @@ def render(body: dict[str, str], content_type: str) -> tuple[bytes, str]:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
 
 
+SAMPLE = {"imp_uid": "imp_1234567890", "merchant_uid": "order_id_8237352", "status": "paid"}
+"""What PortOne's own test call sends."""
+
+
+async def probe(cx: Context, sender: Sender, store: Store, url: str) -> tuple[int | None, str | None, int]:
+    """호출 테스트: post the sample body, signed like any webhook. Returns (status, error, milliseconds)."""
+    body, content_type = render(SAMPLE, store.webhook_type)
+    secrets = await cx.db.glance(stores.webhook_secrets, store.id, cx.vault, cx.clock())
+    headers = _headers(f"msg_test_{cx.digits(12)}", content_type, body, secrets, cx.clock())
+    clock = time.monotonic()
+    status, error, _text = await sender.post(url, body, headers, AGAIN_TIMEOUT)
+    return status, error, round((time.monotonic() - clock) * 1000)
+
+
+def _headers(message: str, content_type: str, body: bytes, secrets: list[str], at: Instant) -> dict[str, str]:
+    signed_at = datetime.fromtimestamp(at // 1000, UTC)
+    return {
+        "Content-Type": content_type,
+        "User-Agent": "Naru-Webhook/1",
+        "webhook-id": message,
+        "webhook-timestamp": str(at // 1000),
+        # While a secret is being rotated both sign; a receiver accepts any of the list (Standard Webhooks).
+        "webhook-signature": " ".join(Webhook(s).sign(message, signed_at, body.decode()) for s in secrets),
+    }
+
+
 async def deliver(cx: Context, sender: Sender, job: Any) -> None:
     """Send one owed webhook once, write the try down, and say whether it is done, later or dead."""
     payload = json.loads(job.payload)
     store = await cx.store(job.store_id)
-    secret = await cx.db.glance(stores.webhook_secret, job.store_id, cx.vault)
+    secrets = await cx.db.glance(stores.webhook_secrets, job.store_id, cx.vault, cx.clock())
     body, content_type = render(payload["body"], store.webhook_type)
     started = cx.clock()
-    signed_at = datetime.fromtimestamp(started // 1000, UTC)
-    headers = {
-        "Content-Type": content_type,
-        "User-Agent": "Naru-Webhook/1",
-        "webhook-id": message_id(job),
-        "webhook-timestamp": str(started // 1000),
-        "webhook-signature": Webhook(secret).sign(message_id(job), signed_at, body.decode()),
-    }
+    headers = _headers(message_id(job), content_type, body, secrets, started)
     clock = time.monotonic()
     status, error, text = await sender.post(
         payload["url"], body, headers, FIRST_TIMEOUT if job.tries <= 1 else AGAIN_TIMEOUT
@@ -176,6 +196,7 @@ async def deliver(cx: Context, sender: Sender, job: Any) -> None:
         )  # fmt: skip
         if good:
             yield from mail.finish(job.id, job.tries, now=now)
+            yield from payments.mark_heard(job.imp_uid, now)
             if payload["body"].get("cancellation_id"):
                 yield from payments.mark_seen(job.imp_uid)
             return

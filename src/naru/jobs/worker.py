@@ -16,7 +16,7 @@ from typing import Any
 
 from naru import logs
 from naru.jobs.deliver import LEASE_MS, Sender, deliver
-from naru.service import billed, billing, receipts, reconcile, schedules
+from naru.service import billed, billing, lookup, receipts, reconcile, schedules
 from naru.service.context import LEASE_MS as CALL_LEASE_MS
 from naru.service.context import Context
 from naru.service.webhooks import KIND as WEBHOOK
@@ -58,6 +58,7 @@ class Runner:
         self.timetable: list[Callable[[], Awaitable[int]]] = [
             lambda: reconcile.check_due(cx, MOST),
             lambda: receipts.check_due(cx, MOST),
+            lambda: lookup.write_heard(cx),
         ]
         """Called every round; each returns how much it found to do."""
         self._woken: list[asyncio.Event] = []

@@ -80,7 +80,7 @@ def _issue(vault: Vault, imp_key: str, secret: str, now: Instant) -> Tx[Token]:
     issued, expires = key.token_issued_at, key.token_expires_at
     if issued is None or expires is None or now >= expires or now < issued:
         # Whole seconds, because the token carries seconds and V1 speaks seconds.
-        issued = Instant(now // SECOND * SECOND)
+        issued = Instant(max(now // SECOND * SECOND, key.tokens_from or 0))
         expires = Instant(issued + LIFETIME_MS)
         yield from stores.set_token(key.id, issued, expires)
     elif expires - now < LAST_MINUTE_MS:
@@ -110,6 +110,8 @@ async def authenticate(cx: Context, token: str | None, remote: str) -> Caller:
     if key is not None and now >= _expiry(key, issued_s) + GRACE_MS:
         key = await cx.db.glance(stores.api_key_by_id, key_id)  # it may have been prolonged this second
     if key is None or key.revoked or now >= _expiry(key, issued_s) + GRACE_MS:
+        raise Refused(Why.UNAUTHORIZED)
+    if key.tokens_from is not None and issued_s * SECOND < key.tokens_from:  # its secret was replaced at once
         raise Refused(Why.UNAUTHORIZED)
     store = await cx.store(key.store_id)
     if store.allowed_ips and not _inside(remote, store.allowed_ips):

@@ -67,6 +67,8 @@ class Context:
     budget_s: float = CALL_BUDGET_S
     patience_s: float = 0.05
     """First pause of one who waits for a twin; it doubles up to half a second."""
+    heard: dict[str, int] = field(default_factory=dict[str, int])
+    """Payments that were looked up for the first time, and when; the job runner writes them down."""
     _known: dict[tuple[str, object], _Known] = field(default_factory=dict)
     _turns: dict[str, asyncio.Event] = field(default_factory=dict)
     _work: set[asyncio.Future[Any]] = field(default_factory=set)

@@ -70,6 +70,12 @@ _REOPEN = Statement(
     .where(jobs.c.id == bindparam("job"))
     .values(run_at=bindparam("new_run_at"), state="open", tries=0, finished_at=None)
 )
+_WEBHOOK_JOB = Statement(
+    select(jobs)
+    .where(jobs.c.id == bindparam("id"), jobs.c.store_id == bindparam("store_id"), jobs.c.kind == "webhook")
+    .with_for_update()
+)
+_SET_PAYLOAD = Statement(update(jobs).where(jobs.c.id == bindparam("job")).values(payload=bindparam("new_payload")))
 _NEXT_JOB = Statement(
     select(func.min(jobs.c.run_at).label("at")).where(jobs.c.kind.in_(bindparam("kinds", expanding=True)))
 )
@@ -164,6 +170,17 @@ def postpone(job: int, taken: int, *, run_at: int | None, error: str, now: int) 
 def reopen(job: int, run_at: int) -> Tx[None]:
     """Run a finished or dead job again, with a fresh count of tries."""
     yield _REOPEN(job=job, new_run_at=run_at)
+
+
+def webhook_job(job: int, store_id: int) -> Tx[Any | None]:
+    """A webhook of this store, locked."""
+    rows = yield _WEBHOOK_JOB(id=job, store_id=store_id)
+    return rows[0] if rows else None
+
+
+def set_payload(job: int, payload: str) -> Tx[None]:
+    """Change what a job carries."""
+    yield _SET_PAYLOAD(job=job, new_payload=payload)
 
 
 def next_job(kinds: tuple[str, ...]) -> Tx[int | None]:

@@ -110,6 +110,11 @@ _SEEN = Statement(
     .where(attempts.c.imp_uid == bindparam("of_imp_uid"), attempts.c.seen == 0, attempts.c.state == State.DONE.value)
     .values(seen=1)
 )
+_HEARD = Statement(
+    update(payments)
+    .where(payments.c.imp_uid == bindparam("of_imp_uid"), payments.c.heard_at.is_(None))
+    .values(heard_at=bindparam("at"))
+)
 _UNSEEN = Statement(
     select(attempts.c.id).where(
         attempts.c.imp_uid == bindparam("imp_uid"),
@@ -427,6 +432,16 @@ def set_extra(imp_uid: str, extra: Mapping[str, Any]) -> Tx[None]:
 def mark_seen(imp_uid: str) -> Tx[None]:
     """The shop has learnt the results of this payment's finished attempts."""
     yield _SEEN(of_imp_uid=imp_uid)
+
+
+def mark_heard(imp_uid: str, at: int) -> Tx[None]:
+    """The shop has learnt of this payment for the first time: it took a webhook or looked it up."""
+    yield _HEARD(of_imp_uid=imp_uid, at=at)
+
+
+def mark_all_heard(heard: dict[str, int]) -> Tx[None]:
+    """The same for several payments, by imp_uid."""
+    yield _HEARD.many([{"of_imp_uid": imp_uid, "at": at} for imp_uid, at in heard.items()])
 
 
 def unseen(imp_uid: str) -> Tx[bool]:

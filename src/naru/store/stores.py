@@ -54,6 +54,61 @@ _STORE_LOCKED = Statement(select(stores).where(stores.c.id == bindparam("id")).w
 _SET_DUNNING = Statement(
     update(stores).where(stores.c.id == bindparam("store_id")).values(dunning_hour=bindparam("hour"))
 )
+_SET_RETRY = Statement(
+    update(stores).where(stores.c.id == bindparam("store_id")).values(webhook_retry=bindparam("policy"))
+)
+_SET_IPS = Statement(update(stores).where(stores.c.id == bindparam("store_id")).values(allowed_ips=bindparam("ips")))
+_SET_STORE_NAME = Statement(
+    update(stores).where(stores.c.id == bindparam("store_id")).values(name=bindparam("new_name"))
+)
+_SET_SECRET = Statement(
+    update(stores)
+    .where(stores.c.id == bindparam("store_id"))
+    .values(
+        webhook_secret=bindparam("sealed"), webhook_secret_old=bindparam("old"),
+        webhook_secret_old_until=bindparam("old_until"),
+    )
+)  # fmt: skip
+_ROTATE_KEY = Statement(
+    update(api_keys)
+    .where(api_keys.c.id == bindparam("key_id"), api_keys.c.secret_sha256 == bindparam("of_sha"))
+    .values(
+        secret_sha256=bindparam("new_sha"), old_secret_sha256=bindparam("old_sha"),
+        old_secret_until=bindparam("old_until"), tokens_from=bindparam("from_at"), token_issued_at=bindparam("none"),
+        token_expires_at=bindparam("none"),
+    )
+    .returning(api_keys.c.id)
+)  # fmt: skip
+_REVOKE_KEY = Statement(
+    update(api_keys)
+    .where(api_keys.c.id == bindparam("key_id"), api_keys.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("at"))
+    .returning(api_keys.c.id)
+)
+_CHANGE_CHANNEL = Statement(
+    update(channels)
+    .where(channels.c.id == bindparam("channel_id"))
+    .values(
+        {
+            c: bindparam(f"new_{c}")
+            for c in ("name", "credentials", "flags", "accounts", "merchant_name", "merchant_name_en", "taxation")
+        }
+    )
+)
+_SET_CHANNEL_KEYS = Statement(
+    update(channels)
+    .where(channels.c.id == bindparam("channel_id"))
+    .values(hash_key=bindparam("new_hash"), aes_key=bindparam("new_aes"))
+)
+_SET_FLAGS = Statement(
+    update(channels).where(channels.c.id == bindparam("channel_id")).values(flags=bindparam("new_flags"))
+)
+_SET_POSITION = Statement(
+    update(channels).where(channels.c.id == bindparam("channel_id")).values(position=bindparam("new_position"))
+)
+_SET_CHANNEL_DISABLED = Statement(
+    update(channels).where(channels.c.id == bindparam("channel_id")).values(disabled_at=bindparam("at"))
+)
 _ADD_KEY = Statement(
     insert(api_keys)
     .values({c: bindparam(c) for c in ("store_id", "imp_key", "secret_sha256", "created_at")})
@@ -88,12 +143,15 @@ class ApiKey:
     token_issued_at: Instant | None
     token_expires_at: Instant | None
     revoked: bool
+    tokens_from: Instant | None = None
+    """Tokens issued before this are refused."""
+    created_at: Instant = Instant(0)  # noqa: RUF009
 
 
 def _key(row: Any) -> ApiKey:
     return ApiKey(
         row.id, row.store_id, row.imp_key, row.secret_sha256, row.old_secret_sha256, row.old_secret_until,
-        row.token_issued_at, row.token_expires_at, row.revoked_at is not None,
+        row.token_issued_at, row.token_expires_at, row.revoked_at is not None, row.tokens_from, row.created_at,
     )  # fmt: skip
 
 
@@ -165,6 +223,51 @@ def webhook_secret(store_id: int, vault: Vault) -> Tx[str]:
     return vault.open(row.webhook_secret, f"stores.webhook_secret:{row.imp_code}")
 
 
+def webhook_secrets(store_id: int, vault: Vault, now: int) -> Tx[list[str]]:
+    """The secrets that sign the store's webhooks now: the current one, and the one before while it overlaps."""
+    rows = yield _STORE_BY_ID(id=store_id)
+    row = rows[0]
+    place = f"stores.webhook_secret:{row.imp_code}"
+    secrets = [vault.open(row.webhook_secret, place)]
+    if row.webhook_secret_old is not None and now < (row.webhook_secret_old_until or 0):
+        secrets.append(vault.open(row.webhook_secret_old, place))
+    return secrets
+
+
+def webhook_overlap(store_id: int) -> Tx[int | None]:
+    """Until when the webhook secret before the current one still signs (UTC ms)."""
+    rows = yield _STORE_BY_ID(id=store_id)
+    return rows[0].webhook_secret_old_until if rows[0].webhook_secret_old is not None else None
+
+
+def set_webhook_secret(store_id: int, secret: str, old_until: int | None, vault: Vault) -> Tx[None]:
+    """A new webhook signing secret; the one before signs beside it until *old_until*."""
+    rows = yield _STORE_BY_ID(id=store_id)
+    sealed = vault.seal(secret, f"stores.webhook_secret:{rows[0].imp_code}")
+    old = rows[0].webhook_secret if old_until is not None else None
+    yield _SET_SECRET(store_id=store_id, sealed=sealed, old=old, old_until=old_until)
+
+
+def set_webhook_retry(store_id: int, policy: str) -> Tx[None]:
+    """How the store's webhooks are sent again: naru, portone or off."""
+    yield _SET_RETRY(store_id=store_id, policy=policy)
+
+
+def set_switches(store_id: int, switches: str) -> Tx[None]:
+    """The store's switches, JSON."""
+    yield _SET_SWITCHES(store_id=store_id, new_switches=switches)
+
+
+def set_allowed_ips(store_id: int, networks: list[str]) -> Tx[None]:
+    """From where the store's API may be called; none: from anywhere."""
+    yield _SET_IPS(store_id=store_id, ips=" ".join(networks))
+
+
+def set_store_name(store_id: int, name: str) -> Tx[None]:
+    """A new name."""
+    yield _SET_STORE_NAME(store_id=store_id, new_name=name)
+
+
 def add_store(
     imp_code: str, name: str, webhook_url: str | None, secret: str, switches: str, vault: Vault, now: int
 ) -> Tx[int]:
@@ -217,6 +320,57 @@ def add_api_key(store_id: int, imp_key: str, secret_sha256: str, now: int) -> Tx
 def set_token(key_id: int, issued_at: int, expires_at: int) -> Tx[None]:
     """Remember which token a key has now."""
     yield _TOKEN(key_id=key_id, issued_at=issued_at, expires_at=expires_at)
+
+
+def rotate_key(key: ApiKey, secret_sha256: str, *, old_until: int | None, tokens_from: int | None) -> Tx[bool]:
+    """A new secret; the old one is good until *old_until*. False when it was rotated meanwhile."""
+    rows = yield _ROTATE_KEY(
+        key_id=key.id, of_sha=key.secret_sha256, new_sha=secret_sha256,
+        old_sha=key.secret_sha256 if old_until is not None else None, old_until=old_until, from_at=tokens_from,
+        none=None,
+    )  # fmt: skip
+    return bool(rows)
+
+
+def revoke_key(key_id: int, now: int) -> Tx[bool]:
+    """An API key is good no more. False when it already was not."""
+    rows = yield _REVOKE_KEY(key_id=key_id, at=now)
+    return bool(rows)
+
+
+def change_channel(
+    channel_id: int, *, name: str, credentials: str, flags: str, accounts: str, merchant_name: str,
+    merchant_name_en: str, taxation: str,
+) -> Tx[None]:  # fmt: skip
+    """Change what may change of a channel; environment, MID and use stay, because its payments keep it."""
+    yield _CHANGE_CHANNEL(
+        channel_id=channel_id, new_name=name, new_credentials=credentials, new_flags=flags, new_accounts=accounts,
+        new_merchant_name=merchant_name, new_merchant_name_en=merchant_name_en, new_taxation=taxation,
+    )  # fmt: skip
+
+
+def set_channel_keys(channel: Channel, hash_key: str, aes_key: str, vault: Vault) -> Tx[None]:
+    """Replace a channel's keys."""
+    yield _SET_CHANNEL_KEYS(
+        channel_id=channel.id,
+        new_hash=vault.seal(hash_key, f"channels.hash_key:{channel.key}"),
+        new_aes=vault.seal(aes_key, f"channels.aes_key:{channel.key}"),
+    )
+
+
+def set_channel_flags(channel_id: int, flags: str) -> Tx[None]:
+    """The channel's flags, JSON."""
+    yield _SET_FLAGS(channel_id=channel_id, new_flags=flags)
+
+
+def order_channels(channel_ids: list[int]) -> Tx[None]:
+    """Put a store's channels in this order."""
+    yield _SET_POSITION.many([{"channel_id": c, "new_position": n} for n, c in enumerate(channel_ids, start=1)])
+
+
+def set_channel_disabled(channel_id: int, at: int | None) -> Tx[None]:
+    """Take a channel out of use for new payments, or back into it. Its old payments keep it."""
+    yield _SET_CHANNEL_DISABLED(channel_id=channel_id, at=at)
 
 
 def channels_of(store_id: int, vault: Vault) -> Tx[list[Channel]]:

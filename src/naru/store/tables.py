@@ -57,6 +57,8 @@ stores = Table(
     Column("webhook_url_test", Text),
     Column("webhook_type", String(40), nullable=False, server_default=text("'application/json'")),
     Column("webhook_secret", LargeBinary, nullable=False),  # sealed
+    Column("webhook_secret_old", LargeBinary),  # sealed; still signs beside the new one until …_old_until
+    Column("webhook_secret_old_until", BigInteger),
     Column("webhook_retry", String(16), nullable=False, server_default=text("'naru'")),  # naru | portone | off
     Column("switches", Text, nullable=False, server_default=text("'{}'")),  # design §8's store switches, by name
     Column("allowed_ips", Text, nullable=False, server_default=text("''")),  # CIDR list, empty: anywhere
@@ -75,6 +77,7 @@ api_keys = Table(
     Column("old_secret_until", BigInteger),
     Column("token_issued_at", BigInteger),
     Column("token_expires_at", BigInteger),
+    Column("tokens_from", BigInteger),  # tokens issued before are refused: the secret was replaced at once
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )
@@ -179,6 +182,7 @@ payments = Table(
     Column("vbank_holder", Text),
     Column("vbank_due", BigInteger),
     Column("vbank_issued_at", BigInteger),
+    Column("heard_at", BigInteger),  # when the shop took a webhook about it or looked it up, first
     CheckConstraint("amount >= 0", name="amount"),
     CheckConstraint("cancel_amount >= 0", name="cancel_amount"),
     Index("ix_payments_order", "store_id", "merchant_uid", "started_at"),
@@ -193,6 +197,13 @@ payments = Table(
         "started_at",
         sqlite_where=text("customer_uid IS NOT NULL"),
         postgresql_where=text("customer_uid IS NOT NULL"),
+    ),
+    Index(
+        "ix_payments_unheard",
+        "store_id",
+        "paid_at",
+        sqlite_where=text("status = 'paid' AND heard_at IS NULL AND route <> 'api'"),
+        postgresql_where=text("status = 'paid' AND heard_at IS NULL AND route <> 'api'"),
     ),
 )
 
@@ -300,6 +311,7 @@ jobs = Table(
     ),
     Index("ix_jobs_imp_uid", "imp_uid"),
     Index("ix_jobs_state", "state", "created_at"),
+    Index("ix_jobs_store_id", "store_id", "kind", "id"),
 )
 
 deliveries = Table(
@@ -479,3 +491,84 @@ receipts = Table(
     ),
 )
 """Cash receipts: every question to the tax office, an issue or a cancel of one."""
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("email", String(200), nullable=False, unique=True),  # lower case
+    Column("name", String(100), nullable=False),
+    Column("password_hash", String(200), nullable=False),  # argon2
+    _flag("admin"),  # owner of every store; makes stores and sees what belongs to none
+    Column("created_at", BigInteger, nullable=False),
+    Column("password_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+)
+"""People who use the console."""
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("user_id", Id, ForeignKey("users.id"), primary_key=True, autoincrement=False),
+    Column("store_id", Id, ForeignKey("stores.id"), primary_key=True, autoincrement=False),
+    Column("role", String(12), nullable=False),  # owner | operator | reader
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("remote", String(64), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("flash", Text),  # JSON: what the next page says once
+    Index("ix_sessions_user_id", "user_id"),
+    Index("ix_sessions_expires_at", "expires_at"),
+)
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("user_id", Id),  # set: a new password for this user
+    Column("email", String(200)),  # null: whoever holds the address chooses
+    _flag("admin"),
+    Column("store_id", Id),
+    Column("role", String(12)),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Index("ix_invites_store_id", "store_id"),
+)
+"""One-time addresses: the first account, an invited one, a forgotten password."""
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("key", String(80), primary_key=True),
+    Column("fails", Integer, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("blocked_until", BigInteger, nullable=False),
+    Index("ix_throttles_since", "since"),
+)
+"""Failed sign-ins per account and address; in the database, so that every node counts together."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("store_id", Id),
+    Column("user_id", Id),
+    Column("who", String(200), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("target", String(160), nullable=False),
+    Column("detail", Text, nullable=False, server_default=text("'{}'")),  # JSON, no secrets
+    Column("remote", String(64), nullable=False),
+    Index("ix_audit_store_id", "store_id", "id"),
+    Index("ix_audit_target", "target"),
+)
+"""Who changed what. Append-only."""
