@@ -84,6 +84,7 @@ async def rotate(cx: Context, actor: Actor, store_id: int, key_id: int, stamp: s
         )
 
     await cx.db.write(work)
+    cx.forget()
     return NewKey(key.imp_key, secret)
 
 
@@ -104,6 +105,7 @@ async def revoke(cx: Context, actor: Actor, store_id: int, key_id: int) -> None:
         yield from people.note_change(actor, "key_revoked", key.imp_key, cx.clock(), store_id=store_id)
 
     await cx.db.write(work)
+    cx.forget()
 
 
 def parse_networks(text: str) -> list[str]:
