@@ -38,7 +38,7 @@ async def notice(request: ApiRequest) -> Response[bytes]:
 
 
 def _plain(text: bytes) -> Response[bytes]:
-    return Response(text, status_code=200, media_type="text/plain; charset=UTF-8")
+    return Response(text, status_code=200, media_type="text/plain")
 
 
 @post(

@@ -63,7 +63,7 @@ def words(request: ApiRequest) -> dict[str, str]:
 def page(request: ApiRequest, public_url: str, *, status: int = 200, **values: Any) -> Response[str]:
     """One of our pages, with headers that let in no script but our own."""
     shown: dict[str, Any] = {"t": words(request), "base": urlsplit(public_url).path, **values}
-    return Response(_PAGE.render(**shown), status_code=status, media_type="text/html; charset=UTF-8", headers=HEADERS)
+    return Response(_PAGE.render(**shown), status_code=status, media_type="text/html", headers=HEADERS)
 
 
 def origin_of(url: str) -> str:

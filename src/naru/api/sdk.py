@@ -24,7 +24,7 @@ from naru.service import checkout
 from naru.service.checkout import WindowOrder
 
 MAX_REQUEST = 64 * 1024
-_SCRIPT = "text/javascript; charset=utf-8"  # shops in EUC-KR would read it in theirs
+_SCRIPT = "text/javascript"  # sent with its charset: a shop in EUC-KR would read it in its own
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 _CALLBACK = re.compile(r"__imp_[0-9a-f]{32}\Z")
 _ORIGIN = re.compile(r"https?://[^\s/?#\\]+\Z")
@@ -69,7 +69,7 @@ class _File:
 
 
 _IAMPORT, _MODULE = _File("iamport.js", _SCRIPT), _File("iamport.esm.js", _SCRIPT)
-_PAGE_SCRIPT, _PAGE_STYLE = _File("page.js", _SCRIPT), _File("page.css", "text/css; charset=utf-8")
+_PAGE_SCRIPT, _PAGE_STYLE = _File("page.js", _SCRIPT), _File("page.css", "text/css")
 
 
 @get("/v1/iamport.js")

@@ -237,7 +237,7 @@ async def cancel(shop: TheShop, merchant_uid: FromPath[str], data: URLEncodedBod
 
 
 STATIC = {file.name: file.read_bytes() for file in (HERE / "static").iterdir()}
-TYPES = {"svg": "image/svg+xml", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+TYPES = {"svg": "image/svg+xml", "css": "text/css", "js": "text/javascript"}
 
 
 @get("/static/{name:str}", sync_to_thread=False)
