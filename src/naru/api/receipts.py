@@ -41,12 +41,12 @@ def read_buyer(p: wire.Params) -> Buyer:
     given = p.text("identifier_type")
     if given is None:
         raise Refused(Why.PARAMETER, name="identifier_type")
-    if given not in Identifier:
+    if given not in tuple(i.value for i in Identifier):
         raise Refused(
             Why.PARAMETER, name="identifier_type", problem=f"{', '.join(Identifier)} 중 하나여야 합니다"
         )  # fmt: skip
     kind = p.text("type") or (Kind.COMPANY if given == Identifier.BUSINESS else Kind.PERSON).value
-    if kind not in Kind:
+    if kind not in tuple(k.value for k in Kind):
         raise Refused(Why.PARAMETER, name="type", problem=f"{', '.join(Kind)} 중 하나여야 합니다")
     check_identifier(Identifier(given), digits)
     return Buyer(

@@ -31,8 +31,7 @@ def build(channel: Channel, keys: Keys, base: str, noti_url: str, p: WindowPayme
         case "trans":
             message, path, more = messages.BANK_WINDOW, None, {"appScheme": _scheme(p.app_scheme)}
         case "phone":
-            digits = re.sub(r"[^0-9]", "", p.buyer_tel or "")
-            message, path, more = messages.MOBILE_WINDOW, None, {"cphoneNo": digits if len(digits) <= 11 else ""}
+            message, path, more = messages.MOBILE_WINDOW, None, {"cphoneNo": _phone(p.buyer_tel)}
         case _:
             raise Refused(Why.NOT_SUPPORTED, what=f"pay_method {p.pay_method} 결제창은 아직 지원하지 않습니다.")
     values = {
@@ -72,6 +71,12 @@ def _card(p: WindowPayment) -> dict[str, str]:
             raise Refused(Why.PARAMETER, name=name, problem=f"알 수 없는 카드사 코드입니다: {p.card}")
         values["cardGb"] = issuer
     return values
+
+
+def _phone(given: str | None) -> str:
+    """The buyer's number where it can be a mobile one; the window asks for it otherwise."""
+    digits = re.sub(r"[\s-]", "", given or "")
+    return digits if re.fullmatch(r"01\d{8,9}", digits) else ""
 
 
 def _scheme(given: str | None) -> str:
