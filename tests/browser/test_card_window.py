@@ -331,28 +331,25 @@ def test_a_phone_without_an_address_to_return_to(phone_buyer: Buyer, naru: Live)
     assert phone_buyer.looks_up().response["status"] == "failed"
 
 
-@pytest.mark.parametrize(
-    ("wrong", "code", "message"),
-    [
+def test_what_is_wrong_is_named_before_the_window_opens(buyer: Buyer, naru: Live) -> None:
+    before = len(naru.sandbox_get("/_sandbox/transactions")["transactions"])
+    wrongs: list[tuple[dict[str, Any], str, str]] = [
         ({"buyer_tel": None}, "F400", "buyer_tel 파라메터가 누락되었습니다."),
         ({"amount": "1004"}, "F400", f"amount {WRONG} (string이 아닌 number여야 합니다)"),
         ({"amount": 999}, "F400", f"amount {WRONG} (카드 결제는 1,000원 이상 99,999,999원 미만이어야 합니다)"),
         ({"merchant_uid": "x" * 41}, "F400", f"merchant_uid {WRONG} (40자 이하여야 합니다)"),
-        ({"channelKey": "nothing"}, "F1001", f"{NO_CHANNEL} (nothing: 채널 관리에서 채널키와 MID를 확인해 주세요)"),
-        ({"customer_uid": "c1"}, "F400", None),
-    ],
-    ids=["buyer_tel", "amount as text", "amount too small", "merchant_uid", "channelKey", "customer_uid"],
-)  # fmt: skip
-def test_what_is_wrong_is_named_before_the_window_opens(
-    buyer: Buyer, naru: Live, wrong: dict[str, Any], code: str, message: str | None
-) -> None:
-    before = len(naru.sandbox_get("/_sandbox/transactions")["transactions"])
-    buyer.page.evaluate("extra => { window.extra = extra; }", {"merchant_uid": buyer.order, **wrong})
-    buyer.page.click("#pay")
-    buyer.page.wait_for_function("window.results.length > 0")
-    [heard] = buyer.page.evaluate("window.results")
-    assert (heard["success"], heard["imp_uid"], heard["error_code"]) == (False, None, code)
-    assert heard["error_msg"] == message if message else "POST /subscribe/payments/onetime" in heard["error_msg"]
+        ({"channelKey": "no"}, "F1001", f"{NO_CHANNEL} (no: 채널 관리에서 채널키와 MID를 확인해 주세요)"),
+        ({"pay_method": "phone"}, "F400", "company_en 파라메터가 누락되었습니다. (휴대폰 결제의 필수 항목입니다)"),
+        ({"customer_uid": "c1"}, "F400", "customer_uid 파라메터는 헥토파이낸셜 결제창에서 쓸 수 없습니다."),
+    ]
+    for number, (wrong, code, message) in enumerate(wrongs):
+        buyer.page.evaluate("extra => { window.extra = extra; }", {"merchant_uid": buyer.order, **wrong})
+        buyer.page.click("#pay")
+        buyer.page.wait_for_function("n => window.results.length > n", arg=number)
+        heard = buyer.page.evaluate("window.results.pop()")
+        buyer.page.evaluate("window.results.push(null)")
+        assert (heard["success"], heard["imp_uid"], heard["error_code"]) == (False, None, code)
+        assert heard["error_msg"].startswith(message)
     assert buyer.page.url == buyer.shop.url + "/"
     assert (buyer.looks_up().status, len(naru.sandbox_get("/_sandbox/transactions")["transactions"])) == (404, before)
 
