@@ -10,9 +10,9 @@ from litestar.handlers import HTTPRouteHandler
 from naru.sandbox.hecto import cards, clock, codes, control, deposits, faults, notis, taxdesk, trades
 from naru.sandbox.hecto.room import Room
 
-_JS = "text/javascript; charset=utf-8"
+_JS = "text/javascript"
 _STATIC = {
-    "/resources/css/sandbox.css": ("sandbox.css", "text/css; charset=utf-8"),
+    "/resources/css/sandbox.css": ("sandbox.css", "text/css"),
     "/resources/js/sandbox.js": ("sandbox.js", _JS),
     "/resources/js/v1/SettlePG_v1.2.js": ("SettlePG_v1.2.js", _JS),  # where merchants' pages look for it
 }
@@ -62,7 +62,7 @@ def page(template: str, *, status: int = 200, headers: dict[str, str] | None = N
     return Response(
         body.encode(),
         status_code=status,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers=headers or {**PAGE_HEADERS, "X-Frame-Options": "SAMEORIGIN"},
     )
 

@@ -69,7 +69,7 @@ class Sender:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.Task[None] | None = None
         self._stopping = False
-        self.timers: list[Callable[[int], None]] = []
+        self.timers: list[Callable[[int], object]] = []
 
     async def start(self) -> None:
         self._session = aiohttp.ClientSession(

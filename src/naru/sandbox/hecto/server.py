@@ -5,7 +5,7 @@ from litestar import Litestar, get
 from litestar.config.app import AppConfig
 from litestar.exceptions import HTTPException
 
-from naru.sandbox.hecto import connection, control, counter, front, slip, spay, taxdesk
+from naru.sandbox.hecto import connection, control, counter, front, lists, night, slip, spay, taxdesk
 from naru.sandbox.hecto.room import Room, open_room
 from naru.sandbox.hecto.settings import Settings
 
@@ -27,6 +27,9 @@ def _app(room: Room) -> Litestar:
         await room.sender.stop()
         room.book.close()
 
+    if room.settings.night_cancel:
+        room.sender.timers.append(lambda now: night.cancel_the_days_payments(room, now))
+
     def lifecycle(config: AppConfig) -> AppConfig:
         config.on_startup.append(room.sender.start)
         config.on_shutdown.append(stop)
@@ -42,6 +45,7 @@ def _app(room: Room) -> Litestar:
             control.router(room),
             *front.handlers(room),
             *counter.handlers(room),
+            *lists.handlers(room),
         ],
         on_app_init=[lifecycle],
         exception_handlers={HTTPException: control.refusal, Exception: control.failed},

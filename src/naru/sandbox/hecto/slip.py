@@ -14,7 +14,7 @@ from naru.sandbox.hecto.front import page
 from naru.sandbox.hecto.room import Room
 
 METHODS = {"CA": "신용카드", "RA": "계좌이체", "VA": "가상계좌", "MP": "휴대폰"}
-_MAIN = ("pay", "deposit")
+_MAIN = ("pay", "account", "deposit")
 
 
 def handlers(room: Room) -> list[HTTPRouteHandler]:
@@ -69,5 +69,7 @@ def _parts(amount: int, detail: dict[str, str]) -> dict[str, int]:
             "vat": int(detail.get("vatAmt") or 0),
             "free": int(detail.get("taxFreeAmt") or 0),
         }
+    if detail.get("taxTypeCd") == "Y":
+        return {"supply": 0, "vat": 0, "free": amount}
     supply = (amount * 10 + 5) // 11
     return {"supply": supply, "vat": amount - supply, "free": 0}

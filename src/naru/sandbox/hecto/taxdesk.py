@@ -172,7 +172,7 @@ def _register(room: Room, values: dict[str, str]) -> Json:
     if kind not in _IDENTITIES or not (voluntary or re.fullmatch(_IDENTITIES[kind], identity)):
         raise Refuse("1010", "identity")
     _check_time(values["trDt"], "trDt")
-    if _find(room, values, "0") is not None:
+    if _find(room, values, "0") is not None or _find(room, values, "1") is not None:
         raise Refuse("1115", "transNo")
     return _enter(room, values, total, None)
 
@@ -180,7 +180,7 @@ def _register(room: Room, values: dict[str, str]) -> Json:
 def _cancel(room: Room, values: dict[str, str]) -> Json:
     total = _amounts(values)
     _check_time(values["trDt"], "trDt")
-    if _find(room, values, "1") is not None:
+    if _find(room, values, "1") is not None or _find(room, values, "0") is not None:
         raise Refuse("1113", "transNo")
     row = room.book.row(
         "SELECT id, amount, form FROM receipts WHERE mid = ? AND auth_no = ? AND assort = '0'",
