@@ -23,6 +23,7 @@ from naru.service.ports import (
     Notice,
     Question,
     ReceiptQuestion,
+    SlipQuestion,
     Unreadable,
     WindowForm,
     WindowPayment,
@@ -233,6 +234,10 @@ class FakeGateway:
         trade = Trade(f"T{attempt_id}", attempt_id, amount or self.windows[attempt_id].amount)
         self.trades[attempt_id] = trade
         return trade
+
+    def slip_form(self, channel: Channel, question: SlipQuestion) -> WindowForm:
+        """The other side's slip."""
+        return WindowForm("http://pg.test/slip", {"mid": channel.mid, "tid": question.pg_tid})
 
     async def issue_receipt(self, channel: Channel, receipt: CashReceipt) -> Outcome:
         """Register."""

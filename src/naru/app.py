@@ -32,6 +32,7 @@ from naru.api import (
     receipts,
     schedules,
     sdk,
+    slips,
     subscribe_payments,
     users,
 )
@@ -65,6 +66,7 @@ def handlers(settings: Settings) -> list[Any]:
         *payments.HANDLERS,
         *prepare.HANDLERS,
         *receipts.HANDLERS,
+        *slips.HANDLERS,
         *codes.HANDLERS,
         *subscribe_payments.HANDLERS,
         *customers.HANDLERS,

@@ -138,7 +138,7 @@ async def payments(request: ApiRequest, customer_uid: FromPath[str]) -> Response
         raise Refused(Why.CUSTOMER_NOT_FOUND, customer_uid=uid, status=404, code=-1)
     if not page.items and number > 1:
         raise Refused(Why.PAGE_BEYOND)
-    return answers.ok(wire.page_object(page, cx.public_url))
+    return answers.ok(wire.page_object(page, cx))
 
 
 HANDLERS = [several, one, issue, remove, payments]

@@ -55,7 +55,7 @@ async def landing(request: ApiRequest, imp_uid: FromPath[str], secret: FromPath[
     if verdict is None:
         return pages.noted_page(request, cx.public_url)
     if verdict.stored.row.route == "mobile":
-        told = pages.callback_object(verdict, cx.public_url)
+        told = pages.callback_object(verdict, cx)
         return Redirect(pages.redirect_url(verdict.window["redirect"], cx.public_url, told), status_code=302)
     # A reload of the answer must not post again.
     return Redirect(f"{cx.public_url}/settle_payments/next/{imp_uid}/{secret}", status_code=303)

@@ -11,9 +11,10 @@ import jinja2
 from litestar import Response
 
 from naru.api import wire
-from naru.api.guard import ApiRequest
+from naru.api.guard import ApiRequest, context
 from naru.domain.values import unix
 from naru.service.checkout import CHECKING_CODE, Verdict
+from naru.service.context import Context
 from naru.service.ports import WindowForm
 
 _PAGE = jinja2.Environment(
@@ -75,7 +76,7 @@ def origin_of(url: str) -> str:
 # ---------------------------------------------------------------- what the shop is told
 
 
-def callback_object(verdict: Verdict, public_url: str) -> dict[str, Any]:
+def callback_object(verdict: Verdict, cx: Context) -> dict[str, Any]:
     """PortOne's whole legacy callback object. On success it has no error keys at all (behaviour §4.6)."""
     r = verdict.stored.row
     told: dict[str, Any] = {
@@ -100,7 +101,7 @@ def callback_object(verdict: Verdict, public_url: str) -> dict[str, Any]:
         "custom_data": r.custom_data,
         "status": r.status,
         "paid_at": unix(r.paid_at),
-        "receipt_url": wire.receipt_url(r, public_url),
+        "receipt_url": wire.receipt_url(r, cx),
         "card_name": r.card_name,
         "bank_name": r.bank_name,
         "card_quota": r.card_quota,
@@ -174,7 +175,7 @@ def result_page(request: ApiRequest, public_url: str, verdict: Verdict) -> Respo
     """The result, for the shop's page where it still listens, and for the buyer's eyes."""
     t = words(request)
     r, window = verdict.stored.row, verdict.window
-    told = callback_object(verdict, public_url)
+    told = callback_object(verdict, context(request))
     said: dict[str, Any] = {"step": "result", "device": r.route}
     if r.route == "mobile":
         said["redirect"] = redirect_url(window["redirect"], public_url, told)

@@ -45,7 +45,7 @@ async def one(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     view = await look_up(cx, who.store_id, wire.segment(imp_uid))
     if await _hidden(cx, who.store_id, view, asked):
         raise Refused(Why.PAYMENT_NOT_FOUND)
-    return answers.ok(wire.payment_object(view, cx.public_url))
+    return answers.ok(wire.payment_object(view, cx))
 
 
 @get("/payments")
@@ -65,7 +65,7 @@ async def several(request: ApiRequest) -> Response[bytes]:
     have = {v.row.imp_uid for v in found} & set(imp_uids)
     have_orders = {v.row.merchant_uid for v in found} & set(merchant_uids)
     whole = len(have) + len(have_orders) == wanted
-    return answers.ok([wire.payment_object(v, cx.public_url) for v in found], 200 if whole else 207)
+    return answers.ok([wire.payment_object(v, cx) for v in found], 200 if whole else 207)
 
 
 def _status(text: str | None, *, anything: tuple[str, ...] = ("", "all", "undefined")) -> str | None:
@@ -109,7 +109,7 @@ async def find(
     if view is None:
         raise Refused(Why.PAYMENT_NOT_FOUND)
     await learnt(cx, view)
-    return answers.ok(wire.payment_object(view, cx.public_url))
+    return answers.ok(wire.payment_object(view, cx))
 
 
 @get(["/payments/findAll/{merchant_uid:str}", "/payments/findAll/{merchant_uid:str}/{status:str}"])
@@ -127,7 +127,7 @@ async def find_all(
         raise Refused(Why.PAYMENT_NOT_FOUND)
     if not page.items:
         raise Refused(Why.PAGE_BEYOND)
-    return answers.ok(wire.page_object(page, cx.public_url))
+    return answers.ok(wire.page_object(page, cx))
 
 
 @get("/payments/status/{status:str}")
@@ -146,7 +146,7 @@ async def by_status(request: ApiRequest, status: FromPath[str]) -> Response[byte
     page = await cx.db.read(views.by_status, who.store_id, wanted, since, until, _sorting(q), number, limit)
     if not page.items and number > 1:
         raise Refused(Why.PAGE_BEYOND, status=400)
-    return answers.ok(wire.page_object(page, cx.public_url))
+    return answers.ok(wire.page_object(page, cx))
 
 
 @get("/payments/{imp_uid:str}/balance")
@@ -188,7 +188,7 @@ async def cancel_payment(request: ApiRequest) -> Response[bytes]:
             )
         if attempt.state is not State.DONE:
             return answers.fail(f"결제취소에 실패하였습니다.({_why_not(done.outcome)})")
-    return answers.ok(wire.payment_object(await look_up(cx, who.store_id, done.imp_uid), cx.public_url))
+    return answers.ok(wire.payment_object(await look_up(cx, who.store_id, done.imp_uid), cx))
 
 
 def _why_not(outcome: Any) -> str:

@@ -202,7 +202,7 @@ async def retry(request: ApiRequest, merchant_uid: FromPath[str]) -> Response[by
     imp_uid = await schedules.retry(cx, who.store_id, wire.segment(merchant_uid))
     view = await cx.db.glance(views.payment, who.store_id, imp_uid)
     assert view is not None
-    return answers.ok(wire.payment_object(view, cx.public_url))
+    return answers.ok(wire.payment_object(view, cx))
 
 
 HANDLERS = [book, unschedule, by_time, by_customer, one, move, rebook, retry]

@@ -69,6 +69,7 @@ class _File:
 
 
 _IAMPORT, _MODULE = _File("iamport.js", _SCRIPT), _File("iamport.esm.js", _SCRIPT)
+_SLIP_SCRIPT, _SLIP_STYLE = _File("slip.js", _SCRIPT), _File("slip.css", "text/css; charset=utf-8")
 _PAGE_SCRIPT, _PAGE_STYLE = _File("page.js", _SCRIPT), _File("page.css", "text/css")
 
 
@@ -102,6 +103,18 @@ async def page_script(request: ApiRequest) -> Response[bytes]:
 async def page_style(request: ApiRequest) -> Response[bytes]:
     """The style of our own pages."""
     return _PAGE_STYLE.send(request)
+
+
+@get("/sdk/slip.js")
+async def slip_script(request: ApiRequest) -> Response[bytes]:
+    """The script of the sales slip."""
+    return _SLIP_SCRIPT.send(request)
+
+
+@get("/sdk/slip.css")
+async def slip_style(request: ApiRequest) -> Response[bytes]:
+    """The style of the sales slip."""
+    return _SLIP_STYLE.send(request)
 
 
 # ---------------------------------------------------------------- questions
@@ -155,7 +168,7 @@ async def outcome(request: ApiRequest) -> Response[bytes]:
         return _answer(request, {"state": "none"})
     if not verdict.final:
         return _answer(request, {"state": "open", "imp_uid": verdict.stored.row.imp_uid})
-    return _answer(request, {"state": "done", "response": pages.callback_object(verdict, cx.public_url)})
+    return _answer(request, {"state": "done", "response": pages.callback_object(verdict, cx)})
 
 
 # ---------------------------------------------------------------- the window
@@ -327,6 +340,7 @@ def read_order(request: ApiRequest, envelope: Mapping[str, Any]) -> WindowOrder:
 
 
 HANDLERS = [
-    iamport, iamport_module, iamport_by_old_name, page_script, page_style, channels, check, outcome, hand, window,
+    iamport, iamport_module, iamport_by_old_name, page_script, page_style, slip_script, slip_style,
+    channels, check, outcome, hand, window,
     success, fail,
 ]  # fmt: skip

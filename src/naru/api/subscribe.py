@@ -103,4 +103,4 @@ async def answer_charge(
         return answers.fail(why_failed(charged.outcome))
     view = await cx.db.glance(views.payment, store_id, charged.settled.payment.imp_uid)
     assert view is not None
-    return answers.envelope(0, note, wire.payment_object(view, cx.public_url))
+    return answers.envelope(0, note, wire.payment_object(view, cx))

@@ -16,6 +16,8 @@ import msgspec
 
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import MAX_WON, Instant, from_unix, unix
+from naru.service.context import Context
+from naru.store.vault import Vault
 from naru.store.views import Page, PaymentView
 
 MAX_FIELDS = 1000
@@ -219,9 +221,10 @@ def parse_json(text: str) -> Any:
         return None
 
 
-def payment_object(view: PaymentView, public_url: str) -> dict[str, Any]:
+def payment_object(view: PaymentView, cx: Context | str) -> dict[str, Any]:
     """The V1 payment object: every key, always (behaviour §3)."""
     r = view.row
+    slip = receipt_url(r, cx)
     history = [
         {
             "pg_tid": e.pg_tid or None,
@@ -229,7 +232,7 @@ def payment_object(view: PaymentView, public_url: str) -> dict[str, Any]:
             "cancelled_at": unix(e.at),
             "reason": e.reason,
             "cancellation_id": e.id,
-            "receipt_url": None,
+            "receipt_url": f"{slip}#{e.id}" if slip else None,
         }
         for e in (view.back if r.status != "failed" else [])
     ]
@@ -284,7 +287,7 @@ def payment_object(view: PaymentView, public_url: str) -> dict[str, Any]:
         "cancelled_at": unix(r.cancelled_at),
         "fail_reason": r.fail_reason,
         "cancel_reason": r.cancel_reason,
-        "receipt_url": receipt_url(r, public_url),
+        "receipt_url": slip,
         "cancel_history": history,
         "cancel_receipt_urls": [h["receipt_url"] for h in history if h["receipt_url"]],
         "deposit_history": deposits,
@@ -295,17 +298,24 @@ def payment_object(view: PaymentView, public_url: str) -> dict[str, Any]:
     }
 
 
-def receipt_url(_row: Any, _public_url: str) -> str | None:
-    """The sales slip's address; none yet."""
-    return None
+def slip_sign(vault: Vault, imp_uid: str) -> str:
+    """What makes a slip's address impossible to guess from the payment's number."""
+    return vault.mac(b"slip" + imp_uid.encode())[:12].hex()
 
 
-def page_object(page: Page, public_url: str) -> dict[str, Any]:
+def receipt_url(row: Any, cx: Context | str) -> str | None:
+    """The sales slip's address, once something was paid. A caller with no more than an address has none to give."""
+    if row.paid_at is None or isinstance(cx, str):
+        return None
+    return f"{cx.public_url}/slips/{row.imp_uid}/{slip_sign(cx.vault, row.imp_uid)}"
+
+
+def page_object(page: Page, cx: Context | str) -> dict[str, Any]:
     """V1's list envelope: ``previous`` and ``next`` are page numbers, 0 for none."""
     more = page.number * page.limit < page.total
     return {
         "total": page.total,
         "previous": page.number - 1,
         "next": page.number + 1 if more else 0,
-        "list": [payment_object(v, public_url) for v in page.items],
+        "list": [payment_object(v, cx) for v in page.items],
     }

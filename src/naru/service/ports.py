@@ -165,6 +165,15 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class SlipQuestion:
+    """A trade whose slip the PG is to show."""
+
+    pay_method: str
+    pg_tid: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class CashReceipt:
     """A cash receipt to be issued, or (part of) one to be cancelled. KRW."""
 
@@ -222,6 +231,10 @@ class Gateway(Protocol):
 
     def read_landing(self, body: bytes, content_type: str) -> Landing:
         """Read what the browser posts when it comes back from the window."""
+        ...
+
+    def slip_form(self, channel: Channel, question: SlipQuestion) -> WindowForm:
+        """The form that shows the PG's own sales slip of a trade."""
         ...
 
     async def issue_receipt(self, channel: Channel, receipt: CashReceipt) -> Outcome:

@@ -39,6 +39,7 @@ from naru.service.ports import (
     Notice,
     Question,
     ReceiptQuestion,
+    SlipQuestion,
     Unreadable,
     WindowForm,
     WindowPayment,
@@ -297,6 +298,18 @@ class HectoGateway:
     def read_landing(self, body: bytes, content_type: str) -> Landing:
         """What nextUrl and cancUrl receive; unsigned."""
         return window.read(body, content_type)
+
+    def slip_form(self, channel: Channel, question: SlipQuestion) -> WindowForm:
+        """M26: a browser's POST, sealed."""
+        message = messages.RECEIPT_PAGE
+        values = {
+            "mchtId": channel.mid,
+            "method": codes.METHOD[question.pay_method],
+            "trdDt": kst_date(question.at),
+            "trdNo": question.pg_tid,
+        }
+        form = messages.build_form(message, values, keys_of(channel))
+        return WindowForm(self.address(channel, message.host.value) + message.path, form)
 
     # cash receipts
 
