@@ -236,7 +236,7 @@ async def test_in_a_live_store_pages_cannot_pay_with_test_money(shop: Shop) -> N
 
 async def test_a_test_channel_that_is_allowed_in_pages_stays_usable(shop: Shop) -> None:
     await add_channel(shop, Environment.LIVE, "real")
-    allowed = await add_channel(shop, Environment.TEST, "for testers", browser_test=True)
+    allowed = await add_channel(shop, Environment.TEST, "for testers", browser=True)
     _, imp_uid, _ = await opened(shop, channel_key=allowed)
     assert (await shop.shown(imp_uid)).sandbox == 1
 

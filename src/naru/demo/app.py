@@ -269,11 +269,12 @@ def show_error(_: AnyRequest, error: HTTPException) -> Html:
 
 
 def policy(settings: Settings) -> str:
-    """As strict as a careful shop would have it: the gateway's script is let in, and nothing else."""
+    """As strict as a careful shop would have it: the gateway's script is let in, forms may go there."""
     parts = urlsplit(settings.gateway_public)
+    gateway = f"{parts.scheme}://{parts.netloc}"
     return (
-        f"default-src 'none'; script-src 'self' {parts.scheme}://{parts.netloc}; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self' {gateway}; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        f"form-action 'self' {gateway}; base-uri 'none'; frame-ancestors 'none'"
     )
 
 

@@ -132,7 +132,7 @@ def in_browser(channel: Channel, all_channels: list[Channel]) -> bool:
     Sandbox and test keys are public, so test money buys nothing: in a store that has a live channel a
     page may use another one only where the operator allows it (design §2.10).
     """
-    if channel.environment is Environment.LIVE or channel.allows("browser_test"):
+    if channel.environment is Environment.LIVE or channel.allows("browser"):
         return True
     return not any(c.environment is Environment.LIVE and not c.disabled for c in all_channels)
 
