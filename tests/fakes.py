@@ -17,17 +17,22 @@ from naru.service.ports import (
     Cancel,
     CardPayment,
     CashReceipt,
+    ChangeAccount,
+    DepositQuestion,
     Found,
+    IssueAccount,
     KeyRequest,
     Landing,
     Notice,
     Question,
     ReceiptQuestion,
+    RevokeAccount,
     SlipQuestion,
     Unreadable,
     WindowForm,
     WindowPayment,
 )
+from tests.bank import Bank
 
 
 @dataclass
@@ -84,6 +89,10 @@ class FakeGateway:
         self.pays: list[CardPayment] = []
         self.judge: Callable[[CardPayment], str] = lambda _p: ""
         """Which fault a payment meets when the queue is empty."""
+        self.bank = Bank(clock, self._fault, self.complaints.append, self._enter)
+
+    def _enter(self, tid: str, attempt_id: str, amount: int) -> None:
+        self.trades[attempt_id] = Trade(tid, attempt_id, amount)
 
     def _fault(self) -> str:
         return self.faults.pop(0) if self.faults else ""
@@ -200,6 +209,23 @@ class FakeGateway:
             return Unknown("응답 없음")
         return Done(f"C{cancel.attempt_id}", cancel.amount, self.clock(), balance=won(trade.amount - trade.cancelled))
 
+    async def issue_account(self, channel: Channel, issue: IssueAccount, *, again: bool = False) -> Outcome:
+        """Issue an account."""
+        self.calls.append(f"issue {issue.attempt_id}")
+        return self.bank.issue(channel, issue, again)
+
+    async def change_account(self, channel: Channel, change: ChangeAccount, *, again: bool = False) -> Outcome:
+        """Change one."""
+        del channel
+        self.calls.append(f"change {change.attempt_id}")
+        return self.bank.change(change, again)
+
+    async def revoke_account(self, channel: Channel, revoke: RevokeAccount, *, again: bool = False) -> Outcome:
+        """End one."""
+        del channel
+        self.calls.append(f"revoke {revoke.attempt_id}")
+        return self.bank.revoke(revoke, again)
+
     async def inquire(self, channel: Channel, question: Question) -> Found:
         """What became of a trade."""
         del channel
@@ -213,7 +239,11 @@ class FakeGateway:
         if trade is None:
             return Found(NoSuchTrade())
         total = won(trade.cancelled)
-        return Found(Done(trade.tid, Won(trade.amount), question.asked_at, also_cancelled=total), total)
+        deposit = question.pay_method == "vbank"
+        if deposit and trade.amount != question.amount:
+            return Found(NoSuchTrade())
+        at = self.clock() if deposit else question.asked_at
+        return Found(Done(trade.tid, Won(trade.amount), at, also_cancelled=total, deposit=deposit), total)
 
     def window(self, channel: Channel, payment: WindowPayment) -> WindowForm:
         """Opens nothing: a test plays the buyer with `buyer_pays`."""
@@ -289,6 +319,16 @@ class FakeGateway:
         """Tests hand notices over directly."""
         del body, content_type, channels
         return Unreadable("unreadable", "")
+
+    def read_precheck(self, body: bytes, content_type: str, channels: list[Channel]) -> DepositQuestion | Unreadable:
+        """Tests ask the use case."""
+        del body, content_type, channels
+        return Unreadable("unreadable", "")
+
+    def answer_precheck(self, content_type: str, code: str, words: str) -> tuple[bytes, str]:
+        """The code alone."""
+        del words
+        return code.encode(), content_type
 
     def redact(self, body: bytes) -> bytes:
         """Nothing to hide here."""

@@ -14,10 +14,12 @@ from naru.domain.payment import Payment
 from naru.jobs.deliver import Sender
 from naru.jobs.worker import Runner
 from naru.pan import Card, CardNumber, CardSecret
-from naru.service import setup
+from naru.service import notices, setup, vbank
 from naru.service.cancel import Cancelled, CancelOrder, cancel
 from naru.service.context import Context, random_digits
 from naru.service.keyin import CardOrder, Charged, pay_once
+from naru.service.ports import Notice
+from naru.service.verdict import Verdict
 from naru.store import mail, payments, views
 from naru.store.db import Database
 from naru.store.vault import Vault
@@ -77,6 +79,25 @@ class Shop:
         """Cancel over the API."""
         return await cancel(self.cx, CancelOrder(store_id=self.store_id, imp_uid=imp_uid, amount=amount, **more))
 
+    async def account(
+        self, amount: int = 10_000, merchant_uid: str | None = None, *, channel: str = "nxva_fix", **more: Any
+    ) -> vbank.Done:
+        """Issue a virtual account over the API: by default the next fixed one of its channel."""
+        found = next(c for c in await self.cx.channels(self.store_id) if c.mid == channel)
+        if "number" not in more and "bank" not in more:
+            more["number"] = found.accounts[next(self.numbers) % len(found.accounts)].partition(":")[2]
+        order = vbank.AccountOrder(
+            store_id=self.store_id, merchant_uid=merchant_uid or f"order-{next(self.numbers)}", amount=amount,
+            holder="나루상점", name="시험 상품", unlimited=channel == "nxva_fix2", **more,
+        )  # fmt: skip
+        return await vbank.issue(self.cx, order, found)
+
+    async def hear(self, notice: Notice | None) -> Verdict:
+        """A verified noti arrives."""
+        assert notice is not None
+        ids = {c.id for c in await self.cx.channels(self.store_id) if c.mid == notice.mid}
+        return await notices.apply(self.cx, notice, ids)
+
     async def payment(self, imp_uid: str) -> Payment:
         """The payment as the domain sees it."""
         stored = await self.cx.db.read(payments.load, imp_uid)
@@ -92,7 +113,7 @@ class Shop:
     async def webhooks(self, imp_uid: str) -> list[str]:
         """The names of the webhooks owed or sent for a payment, without those that are kept silent."""
         rows = await self.cx.db.read(mail.jobs_of, imp_uid)
-        return [r.key for r in rows if r.state != "silent"]
+        return [r.key for r in rows if r.kind == "webhook" and r.state != "silent"]
 
     async def alarms(self) -> list[str]:
         """The kinds of open alarms."""

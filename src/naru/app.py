@@ -25,6 +25,7 @@ from naru.api import (
     codes,
     customers,
     dev,
+    escrows,
     health,
     hecto,
     payments,
@@ -35,6 +36,7 @@ from naru.api import (
     slips,
     subscribe_payments,
     users,
+    vbanks,
 )
 from naru.api.paths import QuotedPaths
 from naru.clock import Clock, SystemClock
@@ -71,6 +73,8 @@ def handlers(settings: Settings) -> list[Any]:
         *subscribe_payments.HANDLERS,
         *customers.HANDLERS,
         *schedules.HANDLERS,
+        *vbanks.HANDLERS,
+        *escrows.HANDLERS,
         *hecto.HANDLERS,
         *sdk.HANDLERS,
         *absent.HANDLERS,

@@ -143,6 +143,8 @@ _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
             f"{_TO_ACCOUNT[f['pay_method']]} 환불받을 계좌(refund_holder, refund_bank, refund_account)를 지정해 주세요."
         ),
     ),
+    Why.ACCOUNT: (400, -1, lambda f: str(f["problem"])),
+    Why.BANK_CLOSED: (200, 1, "은행 점검 시간(23:30~00:35)에는 가상계좌를 발급·변경·말소·환불할 수 없습니다."),
     Why.NOT_SUPPORTED: (200, 1, lambda f: str(f["what"])),
     Why.CONFLICT: (200, 1, "같은 Idempotency-Key로 다른 내용이 요청되었습니다."),
     Why.NOT_FOUND: (404, -1, lambda f: str(f["what"])),

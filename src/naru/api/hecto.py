@@ -1,4 +1,4 @@
-"""What Hecto calls: notis (both paths take every kind), and where it sends the buyer's browser back to."""
+"""What Hecto calls: notis (both paths take every kind), the question before a deposit, and the way back of browsers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from litestar.response import Redirect
 from naru import logs
 from naru.api import pages
 from naru.api.guard import ApiRequest, context, remote
-from naru.service import checkout, notices
+from naru.service import checkout, deposits, notices
 
 log = logs.logger("hecto")
 
@@ -35,6 +35,21 @@ async def notice(request: ApiRequest) -> Response[bytes]:
         log.exception("notice.failed")
         good = False
     return _plain(b"OK" if good else b"FAIL")
+
+
+@post("/settle_payments/precheck_vbank", status_code=200)
+async def precheck(request: ApiRequest) -> Response[bytes]:
+    """The deposit pre-check (수취조회, M19). Anything but a clear "0000" keeps the bank from letting the deposit in."""
+    body = await request.body()
+    content_type = request.headers.get("content-type", "")
+    if len(body) > notices.MAX_BODY:
+        log.warning("precheck.too_large", size=len(body), remote=remote(request))
+        body = b""
+    answer, answer_type = await deposits.answer_precheck(
+        context(request), path=request.scope["path"][:80], remote=remote(request)[:64], content_type=content_type,
+        body=body,
+    )  # fmt: skip
+    return Response(answer, status_code=200, media_type=answer_type)
 
 
 def _plain(text: bytes) -> Response[bytes]:
@@ -86,4 +101,4 @@ async def came_back_idly(request: ApiRequest) -> Response[str]:
     return pages.noted_page(request, context(request).public_url)
 
 
-HANDLERS = [notice, landing, landed, came_back, came_back_idly]
+HANDLERS = [notice, precheck, landing, landed, came_back, came_back_idly]

@@ -2,7 +2,7 @@
 
 Rules of Hecto (protocol reference §5): a card within a year; a transfer within 180 days, on its own
 day only as a whole; a phone payment until the end of its calendar month, and after that as a refund
-to a bank account for a year.
+to a bank account for a year; a deposit into a virtual account for a year, always to a bank account.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def demand_cancellable(p: Payment, org_tid: str, amount: int, now: Instant) -> N
     if at is None:
         return
     match p.pay_method:
-        case "card" | "phone":
+        case "card" | "phone" | "vbank":
             _until(year_after(at), now, p.pay_method)
         case "trans":
             _until(Instant(kst_midnight(at) + (TRANSFER_DAYS + 1) * DAY), now, p.pay_method)

@@ -49,7 +49,9 @@ class Details:
     emb_pg_provider: str | None = None
     depositor: str | None = None
     account_bank: str | None = None
+    account_bank_name: str | None = None
     account_number: str | None = None
+    account_holder: str | None = None
     account_due: Instant | None = None
     receipt_id: str | None = None
     """Approval number of a cash receipt that the PG issued by itself."""
@@ -69,6 +71,8 @@ class Done:
     billing_key: Sealed | None = None
     also_cancelled: Won = Won(0)  # noqa: RUF009
     """An inquiry about a payment found this much of it cancelled already."""
+    deposit: bool = False
+    """About a virtual account: its money came in. (Without this, *done* says that the account was issued.)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,10 @@ class Payment:
     started_at: Instant
     by_api: bool
     account: Account = Account.NO
+    number: str = ""
+    """The virtual account's number, once it is known."""
+    due: Instant | None = None
+    """Until when a deposit is expected; None: for ever, or not yet known."""
     void: Void = Void.NO
     attempts: tuple[Attempt, ...] = ()
     entries: tuple[Entry, ...] = ()
@@ -189,6 +193,39 @@ class Payment:
     def attempt(self, attempt_id: str) -> Attempt | None:
         """The attempt of this number."""
         return next((a for a in self.attempts if a.id == attempt_id), None)
+
+    @property
+    def is_account(self) -> bool:
+        """Whether the money comes by deposit into a virtual account."""
+        return self.pay_method == "vbank"
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether deposits of any amount come in for ever."""
+        return self.account is Account.UNLIMITED
+
+    @property
+    def paying(self) -> tuple[Entry, ...]:
+        """The money that pays, oldest first: approvals, and deposits of exactly what was asked for.
+
+        Any deposit pays into an unlimited account. A deposit of another amount is recorded and can be
+        refunded, and pays nothing.
+        """
+        counts = (e for e in self.entries if e.kind in MONEY_IN)
+        if self.is_account and not self.unlimited:
+            counts = (e for e in counts if e.amount == self.amount)
+        return tuple(sorted(counts, key=lambda e: (e.at, e.id)))
+
+    @property
+    def revoked(self) -> Attempt | None:
+        """The revocation that ended the account, unless it only took back an issue that had been told as failed."""
+        done = (a for a in self.attempts if a.op is Op.REVOKE and a.state is State.DONE)
+        return next((a for a in done if a.purpose is not Purpose.NET), None)
+
+    @property
+    def open_work(self) -> Attempt | None:
+        """A cancel, change or revocation whose result is still to come; at most one."""
+        return next((a for a in self.attempts if a.op in (Op.CANCEL, Op.CHANGE, Op.REVOKE) and a.is_open), None)
 
     @property
     def pay_attempt(self) -> Attempt | None:
@@ -250,12 +287,12 @@ class Shown:
 
 def show(p: Payment) -> Shown:
     """Compute what is shown. Depends on the set of attempts and entries only."""
-    came = sorted((e for e in p.entries if e.kind in MONEY_IN), key=lambda e: (e.at, e.id))
+    came = p.paying
     back = sorted((e for e in p.entries if e.kind not in MONEY_IN), key=lambda e: (e.at, e.id))
-    revoked = next((a for a in p.attempts if a.op is Op.REVOKE and a.state is State.DONE), None)
-    if came and (not p.voided or p.void is Void.TRIAL):
-        paid_at = came[0].at
-        closing = revoked if p.account is Account.UNLIMITED else None
+    revoked = p.revoked
+    if (came or back) and (not p.voided or p.void is Void.TRIAL):
+        paid_at = came[0].at if came else None
+        closing = revoked if p.unlimited else None
         if back or closing:
             last = back[-1] if back else None
             at = max((e.at for e in back), default=Instant(0))
@@ -264,7 +301,7 @@ def show(p: Payment) -> Shown:
             reason = last.reason if last else (closing.reason if closing else None)
             return Shown(Status.CANCELLED, won(sum(e.amount for e in back)), paid_at, None, Instant(at), None, reason)
         return Shown(Status.PAID, Won(0), paid_at, None, None, None, None)
-    if revoked and p.account is Account.UNLIMITED:
+    if revoked and p.unlimited:
         return Shown(Status.CANCELLED, Won(0), None, None, revoked.settled_at, None, revoked.reason)
     if revoked:
         return Shown(Status.FAILED, Won(0), None, revoked.settled_at, None, "가상계좌가 말소되었습니다.", None)
@@ -274,6 +311,18 @@ def show(p: Payment) -> Shown:
         assert pay is not None
         return Shown(Status.FAILED, Won(0), None, pay.settled_at or pay.asked_at, None, pay.pg_message, None)
     return Shown(Status.READY, Won(0), None, None, None, None, None)
+
+
+def check_cancel(p: Payment, *, amount: int | None, checksum: int | None) -> None:
+    """What can be refused without knowing which trade is to go back, in PortOne's order. Raises Refused."""
+    if not p.received or p.voided:
+        raise Refused(Why.CANCEL_NOTHING)
+    if p.left == 0:
+        raise Refused(Why.CANCEL_ALL_BACK)
+    if checksum and checksum != p.left:
+        raise Refused(Why.CANCEL_CHECKSUM, checksum=checksum, left=p.left)
+    if amount and amount > p.left:
+        raise Refused(Why.CANCEL_TOO_MUCH, amount=amount, left=p.left)
 
 
 def ask_cancel(
@@ -295,14 +344,9 @@ def ask_cancel(
     ``amount`` absent or 0 means all that is left (PortOne V1). ``checksum`` must be what is left;
     absent or 0 skips it (a balance of 0 is refused before). The order of checks is PortOne's.
     """
-    if not p.received or p.voided:
-        raise Refused(Why.CANCEL_NOTHING)
-    if p.left == 0:
-        raise Refused(Why.CANCEL_ALL_BACK)
-    if p.open_cancel:
+    check_cancel(p, amount=amount, checksum=checksum)
+    if p.open_work:
         raise Refused(Why.CANCEL_BUSY)
-    if checksum and checksum != p.left:
-        raise Refused(Why.CANCEL_CHECKSUM, checksum=checksum, left=p.left)
     of_trade = p.left_of(org_tid)
     want = amount or of_trade
     if not 0 < want <= of_trade:
@@ -364,6 +408,8 @@ class Applied:
     payment: Payment
     alarm: str | None = None
     """What a person must look at, in Korean."""
+    kind: str = "mismatch"
+    """What kind of alarm it is."""
 
 
 def apply_pay(p: Payment, attempt_id: str, outcome: Outcome, now: Instant, *, paid_by_other: bool) -> Applied:
@@ -374,7 +420,7 @@ def apply_pay(p: Payment, attempt_id: str, outcome: Outcome, now: Instant, *, pa
         case Done():
             if outcome.amount != attempt.amount:
                 return Applied(
-                    _unless_final(p, attempt, State.UNKNOWN, None, "승인 금액 불일치", now),
+                    unless_final(p, attempt, State.UNKNOWN, None, "승인 금액 불일치", now),
                     f"승인 금액이 요청과 다릅니다: 요청 {attempt.amount}원, 승인 {outcome.amount}원",
                 )
             alarm = None
@@ -395,14 +441,14 @@ def apply_pay(p: Payment, attempt_id: str, outcome: Outcome, now: Instant, *, pa
                 p = absorb_cancelled(p, outcome.pg_tid, outcome.also_cancelled, now, Purpose.NIGHT).payment
             return Applied(p, alarm)
         case Declined():
-            return Applied(_unless_final(p, attempt, State.DECLINED, outcome.code, outcome.message, now))
+            return Applied(unless_final(p, attempt, State.DECLINED, outcome.code, outcome.message, now))
         case NotSent():
-            return Applied(_unless_final(p, attempt, State.NOT_SENT, None, outcome.message, now))
+            return Applied(unless_final(p, attempt, State.NOT_SENT, None, outcome.message, now))
         case Pending():
-            return Applied(_unless_final(p, attempt, State.PENDING, outcome.code, outcome.message, now))
+            return Applied(unless_final(p, attempt, State.PENDING, outcome.code, outcome.message, now))
         case Unknown():
             alarm = f"결제 응답이 요청과 일치하지 않습니다: {outcome.message}" if outcome.mismatch else None
-            return Applied(_unless_final(p, attempt, State.UNKNOWN, outcome.code or None, outcome.message, now), alarm)
+            return Applied(unless_final(p, attempt, State.UNKNOWN, outcome.code or None, outcome.message, now), alarm)
         case _:
             assert_never(outcome)
 
@@ -415,7 +461,7 @@ def apply_cancel(p: Payment, attempt_id: str, outcome: Outcome, now: Instant) ->
         case Done():
             if outcome.amount != attempt.amount:
                 return Applied(
-                    _unless_final(p, attempt, State.UNKNOWN, None, "취소 금액 불일치", now),
+                    unless_final(p, attempt, State.UNKNOWN, None, "취소 금액 불일치", now),
                     f"취소 금액이 요청과 다릅니다: 요청 {attempt.amount}원, 취소 {outcome.amount}원",
                 )
             if attempt.state is State.DONE:
@@ -435,15 +481,15 @@ def apply_cancel(p: Payment, attempt_id: str, outcome: Outcome, now: Instant) ->
                 return Applied(p, f"취소 후 잔액이 다릅니다: 나루 {left}원, 헥토파이낸셜 {outcome.balance}원")
             return Applied(p)
         case Declined():
-            after = _unless_final(p, attempt, State.DECLINED, outcome.code, outcome.message, now)
+            after = unless_final(p, attempt, State.DECLINED, outcome.code, outcome.message, now)
             return Applied(after)
         case NotSent():
-            return Applied(_unless_final(p, attempt, State.NOT_SENT, None, outcome.message, now))
+            return Applied(unless_final(p, attempt, State.NOT_SENT, None, outcome.message, now))
         case Pending():
-            return Applied(_unless_final(p, attempt, State.PENDING, outcome.code, outcome.message, now))
+            return Applied(unless_final(p, attempt, State.PENDING, outcome.code, outcome.message, now))
         case Unknown():
             alarm = f"취소 응답이 요청과 일치하지 않습니다: {outcome.message}" if outcome.mismatch else None
-            return Applied(_unless_final(p, attempt, State.UNKNOWN, outcome.code or None, outcome.message, now), alarm)
+            return Applied(unless_final(p, attempt, State.UNKNOWN, outcome.code or None, outcome.message, now), alarm)
         case _:
             assert_never(outcome)
 
@@ -465,7 +511,7 @@ def absorb_cancelled(p: Payment, tid: str, total: int, now: Instant, purpose: Pu
     return Applied(p.with_entry(entry))
 
 
-def _unless_final(p: Payment, attempt: Attempt, state: State, code: str | None, message: str, now: Instant) -> Payment:
+def unless_final(p: Payment, attempt: Attempt, state: State, code: str | None, message: str, now: Instant) -> Payment:
     """A final attempt keeps its result: only *done* overrules, and that is not handled here."""
     if not attempt.is_open and attempt.state is not State.CLOSED:
         return p
@@ -488,6 +534,6 @@ def tell_open(p: Payment, attempt_id: str, message: str, now: Instant) -> Paymen
     attempt = p.attempt(attempt_id)
     assert attempt is not None
     assert attempt.is_open
-    if attempt.op is Op.PAY:
+    if attempt.op in (Op.PAY, Op.ISSUE):
         return p.with_attempt(replace(attempt, told=Told.FAILED, settled_at=now, pg_message=message))
     return p.with_attempt(replace(attempt, told=Told.CHECKING))

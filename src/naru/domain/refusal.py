@@ -47,6 +47,10 @@ class Why(enum.Enum):
     """A transfer goes back on its own day only as a whole."""
     CANCEL_NEEDS_ACCOUNT = enum.auto()
     """The money can only go back to a bank account, and none was given: pay_method."""
+    ACCOUNT = enum.auto()
+    """A virtual account in the wrong state for this: problem."""
+    BANK_CLOSED = enum.auto()
+    """Banks are closed for maintenance, 23:30-00:35 KST."""
     NOT_SUPPORTED = enum.auto()
     CONFLICT = enum.auto()
     """Same Idempotency-Key, other request."""

@@ -15,10 +15,12 @@ from functools import partial
 from typing import Any
 
 from naru import logs
+from naru.domain.values import HOUR
 from naru.jobs.deliver import LEASE_MS, Sender, deliver
-from naru.service import billed, billing, lookup, receipts, reconcile, schedules
+from naru.service import billed, billing, deposits, lookup, receipts, reconcile, schedules
 from naru.service.context import LEASE_MS as CALL_LEASE_MS
 from naru.service.context import Context
+from naru.service.settle import LOOK
 from naru.service.webhooks import KIND as WEBHOOK
 from naru.store import mail, payments
 from naru.store import receipts as receipt_store
@@ -42,6 +44,22 @@ class Work:
     lease_ms: int
 
 
+def every(cx: Context, ms: int, work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[int]]:
+    """A line of the timetable that is worked at most every *ms* (and by each process, so it must bear that)."""
+    due = 0
+
+    async def look() -> int:
+        nonlocal due
+        now = cx.clock()
+        if now < due:
+            return 0
+        due = now + ms
+        await work()
+        return 0
+
+    return look
+
+
 class Runner:
     """Runs jobs, the settle job and schedules until it is stopped.
 
@@ -52,6 +70,7 @@ class Runner:
         self.cx = cx
         self.kinds: dict[str, Work] = {
             WEBHOOK: Work(lambda job: deliver(cx, sender, job), LEASE_MS),
+            LOOK: Work(lambda job: deposits.look_job(cx, job), CALL_LEASE_MS),
             billed.DELETE_KEY: Work(lambda job: billing.repeat_delete(cx, job), CALL_LEASE_MS),
             billing.FORGET_KEY: Work(lambda job: billing.forget_issue(cx, job), CALL_LEASE_MS),
         }
@@ -59,6 +78,7 @@ class Runner:
             lambda: reconcile.check_due(cx, MOST),
             lambda: receipts.check_due(cx, MOST),
             lambda: lookup.write_heard(cx),
+            every(cx, HOUR, lambda: deposits.report_silent_channels(cx)),
         ]
         """Called every round; each returns how much it found to do."""
         self._woken: list[asyncio.Event] = []

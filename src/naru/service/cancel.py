@@ -10,10 +10,23 @@ from naru import logs
 from naru.domain import standard
 from naru.domain.channel import Channel
 from naru.domain.deadlines import RefundTo, demand_cancellable, needs_account
-from naru.domain.outcome import Declined, Done, Outcome, Unknown
-from naru.domain.payment import MONEY_IN, Attempt, Op, Payment, Purpose, State, Told, ask_cancel, sub_id
+from naru.domain.outcome import Declined, Done, Finding, NoSuchTrade, Outcome, Pending, Unknown
+from naru.domain.payment import (
+    MONEY_IN,
+    Attempt,
+    Entry,
+    Op,
+    Payment,
+    Purpose,
+    State,
+    Told,
+    ask_cancel,
+    check_cancel,
+    sub_id,
+)
 from naru.domain.refusal import Refused, Why
-from naru.domain.values import AttemptId, Instant, won
+from naru.domain.values import DAY, AttemptId, Instant, Won, won
+from naru.domain.vbank import check_open
 from naru.service.context import LEASE_MS, Context
 from naru.service.ports import Cancel, Question
 from naru.service.settle import Settled, settle_now
@@ -71,8 +84,12 @@ class CancelOrder:
     def fingerprint(self) -> str:
         """What makes two requests the same one."""
         return json.dumps(
-            [self.idempotency_key, self.amount or 0, self.tax_free, self.pg_tid, self.refund_bank], ensure_ascii=False
-        )
+            [
+                self.idempotency_key, self.amount or 0, self.tax_free, self.pg_tid, self.refund_bank,
+                (self.refund_account or "")[-4:],
+            ],
+            ensure_ascii=False,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +169,9 @@ def _ask(order: CancelOrder, imp_uid: str, now: Instant) -> Tx[_Asked | Attempt 
             return None
         yield from payments.mark_seen(imp_uid)
         return earlier
-    if p.open_cancel is not None and not p.voided:
+    if p.open_work is not None and not p.voided:
         return None
+    check_cancel(p, amount=order.amount, checksum=order.checksum)
     number = 1 + sum(a.op is Op.CANCEL for a in p.attempts)
     attempt = ask_cancel(
         p,
@@ -161,7 +179,7 @@ def _ask(order: CancelOrder, imp_uid: str, now: Instant) -> Tx[_Asked | Attempt 
         amount=order.amount,
         checksum=order.checksum,
         tax_free=order.tax_free,
-        org_tid=choose_trade(p, order) if p.received and p.left and not p.voided else "",
+        org_tid=choose_trade(p, order),
         purpose=order.purpose,
         reason=order.reason,
         request=order.fingerprint,
@@ -172,6 +190,8 @@ def _ask(order: CancelOrder, imp_uid: str, now: Instant) -> Tx[_Asked | Attempt 
     refund = order.refund if needs_account(p, attempt.org_tid, now) else None
     if refund is None and needs_account(p, attempt.org_tid, now):
         raise Refused(Why.CANCEL_NEEDS_ACCOUNT, pay_method=p.pay_method)
+    if p.is_account:
+        check_open(now)
     extra = json.dumps({"refund": _masked(refund)}, ensure_ascii=False) if refund else "{}"
     yield from payments.add_attempt(p, attempt, check_at=now + LEASE_MS, extra=extra)
     return _Asked(attempt, p.with_attempt(attempt), p.channel_id, stored.row.vat_amount, refund)
@@ -253,17 +273,39 @@ async def ask_about_cancel(cx: Context, channel: Channel, p: Payment, attempt: A
     came = next((e for e in p.entries if e.kind in MONEY_IN and e.pg_tid == attempt.org_tid), None)
     if pay is None or came is None:
         return Unknown("취소할 승인을 찾을 수 없습니다")
-    found = await cx.gateway.inquire(
-        channel,
-        Question(cx.inquiry_id(p.imp_uid), AttemptId(pay.id), p.pay_method, pay.amount, pay.asked_at, came.pg_tid),
-    )
-    if not isinstance(found.finding, Done):
-        return found.finding if isinstance(found.finding, Unknown | Declined) else None
-    ours = sum(e.amount for e in p.entries if e.kind not in MONEY_IN and e.org_tid == attempt.org_tid)
-    match found.cancelled - ours:
-        case 0:
+    if p.unlimited:
+        # No inquiry names one of its deposits: the refund's noti or the transaction list will tell.
+        return Unknown("환불 통보 또는 거래대사에서 결과를 확인합니다")
+    found, cancelled = await ask_about(cx, channel, p, came, pay)
+    match found:
+        case Done():
+            ours = sum(e.amount for e in p.entries if e.kind not in MONEY_IN and e.org_tid == attempt.org_tid)
+            match cancelled - ours:
+                case 0:
+                    return None
+                case attempt.amount:
+                    return Done(pg_tid="", amount=attempt.amount, at=cx.clock())
+                case other:
+                    words = f"취소 누계가 {other}원 늘었습니다 (요청 {attempt.amount}원)"
+                    return Unknown(words, mismatch=True)
+        case NoSuchTrade() if p.is_account:
+            return Unknown("입금된 원거래가 조회되지 않습니다")
+        case Unknown() | Declined():
+            return found
+        case NoSuchTrade() | Pending():
             return None
-        case attempt.amount:
-            return Done(pg_tid="", amount=attempt.amount, at=cx.clock())
-        case other:
-            return Unknown(f"취소 누계가 {other}원 늘었습니다 (요청 {attempt.amount}원)", mismatch=True)
+
+
+async def ask_about(cx: Context, channel: Channel, p: Payment, came: Entry, pay: Attempt) -> tuple[Finding, Won]:
+    """The trade that money came in by, looked for on the day it was asked for; a deposit also on its own day."""
+    days = [pay.asked_at]
+    if p.is_account and abs(came.at - pay.asked_at) >= DAY:
+        days.append(came.at)
+    finding: Finding = NoSuchTrade()
+    for day in days:
+        question = Question(cx.inquiry_id(p.imp_uid), AttemptId(pay.id), p.pay_method, came.amount, day, came.pg_tid)
+        found = await cx.gateway.inquire(channel, question)
+        finding = found.finding
+        if not isinstance(finding, NoSuchTrade):
+            return finding, found.cancelled
+    return finding, Won(0)

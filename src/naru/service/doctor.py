@@ -50,7 +50,7 @@ def _examine(stored: payments.Stored, jobs: set[str], now: Instant) -> Iterator[
     if p.amount and approved > p.amount:
         yield Problem("too_much_in", p.imp_uid, f"승인 {approved}원이 결제금액 {p.amount}원보다 큽니다")
     for attempt in p.attempts:
-        in_window = attempt.op is Op.PAY and not p.by_api
+        in_window = attempt.op in (Op.PAY, Op.ISSUE) and not p.by_api
         if attempt.is_open and not in_window and now - attempt.asked_at > OPEN_TOO_LONG_MS:
             yield Problem("open_too_long", p.imp_uid, f"{attempt.id}의 결과를 1시간 넘게 모릅니다")
         if attempt.is_open and stored.attempt_rows[attempt.id].check_at is None:

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from naru import logs
 from naru.domain.outcome import Done
 from naru.domain.payment import Op, Purpose
 from naru.domain.values import AttemptId, Instant
+from naru.service import deposits
 from naru.service.context import LEASE_MS, Context
 from naru.service.ports import Notice, Question, Unreadable
 from naru.service.settle import absorb, settle_now
+from naru.service.verdict import Verdict
 from naru.store import mail, payments, stores, views
 from naru.store.db import Tx
 
 log = logs.logger("notices")
 
 MAX_BODY = 16 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a noti: a word, a note, the payment it belongs to."""
-
-    word: str
-    note: str | None = None
-    imp_uid: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether Hecto may stop sending it."""
-        return self.word in ("applied", "again", "noted")
 
 
 async def receive(cx: Context, *, path: str, remote: str, content_type: str, body: bytes) -> bool:
@@ -56,13 +42,12 @@ async def handle(cx: Context, letter: int, body: bytes, content_type: str) -> bo
             now=cx.clock(),
         )  # fmt: skip
         return False
-    verdict = await apply(cx, notice, {c.id for c in channels})
+    verdict = await apply(cx, notice, set(notice.sealed_for))
     await cx.db.write(
         mail.judge, letter, verdict.word, note=verdict.note, mid=notice.mid, trd_no=notice.pg_tid,
         mcht_trd_no=notice.attempt_id, imp_uid=verdict.imp_uid, now=cx.clock(),
     )  # fmt: skip
-    for channel in channels:
-        await cx.db.write(stores.noti_seen, channel.id, cx.clock())
+    await cx.db.write(deposits.address_called, [c for c in channels if c.id in notice.sealed_for], cx.clock())
     log.info("notice.received", kind=notice.kind, verdict=verdict.word, imp_uid=verdict.imp_uid, letter=letter)
     return verdict.ok
 
@@ -70,6 +55,8 @@ async def handle(cx: Context, letter: int, body: bytes, content_type: str) -> bo
 async def apply(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdict:
     """Make a verified noti's news facts."""
     match notice.kind:
+        case _ if notice.pay_method == "vbank":
+            return await deposits.heard(cx, notice, channel_ids)
         case "approve":
             return await _approved(cx, notice, channel_ids)
         case "cancel" | "refund":

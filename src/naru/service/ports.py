@@ -8,9 +8,10 @@ from typing import Protocol
 from naru.domain.channel import Channel
 from naru.domain.deadlines import RefundTo
 from naru.domain.outcome import Details, Finding, Outcome, Sealed
+from naru.domain.payment import Account
 from naru.domain.tax import Split
 from naru.domain.values import AttemptId, Instant, Won
-from naru.pan import Card
+from naru.pan import Card, CardSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,55 @@ class KeyRequest:
     customer_name: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueAccount:
+    """A virtual account to be issued. The same values under the same number are the same message."""
+
+    attempt_id: AttemptId
+    asked_at: Instant
+    kind: Account
+    bank: str
+    number: str
+    """The assigned number; empty: the PG picks one."""
+    amount: Won
+    """0 for an unlimited account."""
+    name: str
+    holder: str | None
+    """Whose name the account carries on the payer's screen."""
+    customer_id: str
+    buyer_name: str | None = None
+    buyer_email: str | None = None
+    tax_free: Won = Won(0)  # noqa: RUF009
+    vat_amount: Won | None = None
+    due: Instant | None = None
+    """None: the PG's own default, for an unlimited account no end."""
+    escrow_password: CardSecret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAccount:
+    """New amount and due date of an account; what does not change is said again."""
+
+    attempt_id: AttemptId
+    asked_at: Instant
+    kind: Account
+    bank: str
+    number: str
+    amount: Won
+    due: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeAccount:
+    """The end of an account."""
+
+    attempt_id: AttemptId
+    asked_at: Instant
+    number: str
+    org_tid: str
+    """The PG's number of the issue."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cancel:
     """Taking back (part of) a trade."""
@@ -150,6 +200,24 @@ class Notice:
     org_tid: str = ""
     details: Details = field(default_factory=Details)
     billing_key: Sealed | None = None
+    sealed_for: tuple[int, ...] = ()
+    """The channels whose key sealed it. Channels under one MID may have different keys: published ones prove
+    nothing about a live channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class DepositQuestion:
+    """The bank asks, through the PG, whether a deposit may come in. Verified."""
+
+    mid: str
+    kind: Account
+    bank: str | None
+    number: str
+    amount: Won
+    pg_tid: str
+    attempt_id: str
+    sealed_for: tuple[int, ...] = ()
+    """As in a noti."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +289,24 @@ class Gateway(Protocol):
         """Take back (part of) a trade."""
         ...
 
+    async def issue_account(self, channel: Channel, issue: IssueAccount, *, again: bool = False) -> Outcome:
+        """Issue a virtual account. Done carries its number and due date.
+
+        *again*, here and below: the identical message was sent before and its answer is not known. What
+        would be a refusal the first time ("already …") is then a sign that it was done.
+        """
+        ...
+
+    async def change_account(self, channel: Channel, change: ChangeAccount, *, again: bool = False) -> Outcome:
+        """Change an account's amount and due date."""
+        ...
+
+    async def revoke_account(self, channel: Channel, revoke: RevokeAccount, *, again: bool = False) -> Outcome:
+        """End an account."""
+        ...
+
     async def inquire(self, channel: Channel, question: Question) -> Found:
-        """Ask what became of a trade."""
+        """Ask what became of a trade. About a virtual account, done means that its deposit came in."""
         ...
 
     def window(self, channel: Channel, payment: WindowPayment) -> WindowForm:
@@ -255,6 +339,14 @@ class Gateway(Protocol):
 
     def read_notice(self, body: bytes, content_type: str, channels: list[Channel]) -> Notice | Unreadable:
         """Read a noti and verify it with the keys of its MID's channels."""
+        ...
+
+    def read_precheck(self, body: bytes, content_type: str, channels: list[Channel]) -> DepositQuestion | Unreadable:
+        """Read the question before a deposit and verify it with the keys of its MID's channels."""
+        ...
+
+    def answer_precheck(self, content_type: str, code: str, words: str) -> tuple[bytes, str]:
+        """The answer's body and content type, in the charset of the question."""
         ...
 
     def redact(self, body: bytes) -> bytes:

@@ -14,6 +14,7 @@ from naru.service.cancel import ask_about_cancel, to_cancel
 from naru.service.context import LEASE_MS, Context
 from naru.service.ports import Question
 from naru.service.settle import settle_now
+from naru.service.vbank import look_again
 from naru.store import mail, payments
 from naru.store.db import Tx
 from naru.store.payments import Stored
@@ -56,7 +57,12 @@ async def check(cx: Context, attempt_id: str, checks: int) -> None:
     if not attempt.is_open:
         await cx.db.write(payments.check_again, attempt_id, None)
         return
-    if attempt.op is Op.PAY:
+    if attempt.op in (Op.CHANGE, Op.REVOKE) or (attempt.op is Op.ISSUE and stored.payment.by_api):
+        outcome, opens_at = await look_again(cx, stored, attempt, checks)
+        if opens_at is not None:
+            await cx.db.write(payments.check_again, attempt.id, opens_at)
+            return
+    elif attempt.op in (Op.PAY, Op.ISSUE):
         outcome = await _look_at_payment(cx, stored, attempt)
     elif attempt.purpose is Purpose.NET and attempt.state is State.ASKED and checks == 1:
         channel = await cx.channel(stored.payment.store_id, stored.payment.channel_id)
@@ -118,7 +124,7 @@ async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outc
 
 
 def _in_window(p: Payment, attempt: Attempt) -> bool:
-    return attempt.op is Op.PAY and not p.by_api
+    return attempt.op in (Op.PAY, Op.ISSUE) and not p.by_api
 
 
 def _next_look(attempt: Attempt, now: Instant) -> int:
@@ -139,8 +145,8 @@ def close_window(attempt_id: str, now: Instant) -> Tx[None]:
 
 
 def _open_too_long(p: Payment, attempt: Attempt, now: Instant) -> Tx[None]:
-    what = "결제" if attempt.op is Op.PAY else "취소"
-    text = f"{what} 결과를 10분 넘게 확인하지 못했습니다 ({attempt.id})"
+    what = {Op.PAY: "결제", Op.ISSUE: "가상계좌 발급", Op.CHANGE: "가상계좌 변경", Op.REVOKE: "가상계좌 말소"}
+    text = f"{what.get(attempt.op, '취소')} 결과를 10분 넘게 확인하지 못했습니다 ({attempt.id})"
     if (
         yield from mail.raise_alarm(
             f"unknown:{attempt.id}", "unknown", text, store_id=p.store_id, imp_uid=p.imp_uid, now=now

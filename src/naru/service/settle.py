@@ -3,6 +3,7 @@ the entries and the webhooks they owe are one transaction."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ from naru.domain.payment import (
     Payment,
     Purpose,
     State,
+    Status,
     Told,
     Void,
     absorb_cancelled,
@@ -28,7 +30,16 @@ from naru.domain.payment import (
     sub_id,
     tell_open,
 )
-from naru.domain.values import MINUTE, Instant
+from naru.domain.values import HOUR, MINUTE, Instant
+from naru.domain.vbank import (
+    Deposit,
+    apply_change,
+    apply_deposit,
+    apply_issue,
+    apply_revoke,
+    ask_net_revoke,
+    is_issue,
+)
 from naru.service import billed, webhooks
 from naru.service.context import Context
 from naru.store import billing, mail, payments
@@ -38,10 +49,14 @@ from naru.store.payments import Order, Stored
 
 log = logs.logger("settle")
 
+LOOK = "account"
+"""The kind of the jobs that look whether a deposit came whose noti did not."""
+FIRST_LOOK_MS = HOUR
 NET_TRIES = 3
 """How often a refused net cancel is asked again before the approval counts as the shop's."""
 NET_PAUSE_MS = 10 * MINUTE
 TOLD_UNKNOWN = "결제 결과를 확인하지 못해 실패로 처리했습니다. 승인된 것으로 확인되면 자동으로 취소됩니다."
+TOLD_UNISSUED = "가상계좌 발급 결과를 확인하지 못해 실패로 처리했습니다. 발급된 것으로 확인되면 자동으로 말소됩니다."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ def commit(
     *order* is given when the caller holds the order's lock; *telling* when the shop hears the result
     as the answer to its request; *key* is the billing key that came with the news.
     """
-    after, alarms, check_at = _take_back(applied, now)
+    after, alarms, check_at = _take_back(applied, now, pg_tid or before.row.pg_tid or "")
     yield from payments.save(before, after, now, details=details, pg_tid=pg_tid, overrides=overrides, check_at=check_at)
     yield from _tell(before, after, now, telling)
     yield from billed.follow(before, after, now, key=key, details=details)
@@ -82,10 +97,17 @@ def commit(
     return after
 
 
-def _take_back(applied: Applied, now: Instant) -> tuple[Payment, list[tuple[str, str]], dict[str, int]]:
-    """An approval that nobody may keep owes its net cancel; refused for good, it is the shop's money."""
+def _take_back(applied: Applied, now: Instant, tid: str) -> tuple[Payment, list[tuple[str, str]], dict[str, int]]:
+    """An approval that nobody may keep owes its net cancel; refused for good, it is the shop's money.
+
+    An account whose issue was told as failed owes its revocation. *tid* is the PG's number of the payment.
+    """
     p = applied.payment
-    alarms = [("mismatch", applied.alarm)] if applied.alarm else []
+    alarms = [(applied.kind, applied.alarm)] if applied.alarm else []
+    if p.is_account:
+        number = 1 + sum(a.op is Op.REVOKE for a in p.attempts)
+        revoke = ask_net_revoke(p, sub_id(p.imp_uid, "D", number), org_tid=tid, now=now)
+        return (p.with_attempt(revoke) if revoke is not None else p), alarms, {}
     if p.void is Void.DUPLICATE and applied.alarm:
         alarms = [("second_approval", applied.alarm)]
     if not p.voided or not p.left or p.open_cancel:
@@ -102,7 +124,7 @@ def _take_back(applied: Applied, now: Instant) -> tuple[Payment, list[tuple[str,
 
 def _order_after(order: Order, p: Payment) -> Order:
     paid_by, busy_by = order.paid_by, order.busy_by
-    if p.received and not p.voided and paid_by is None:
+    if p.paying and not p.voided and paid_by is None:
         paid_by = p.imp_uid
     pay = p.pay_attempt
     taking_back = p.voided and p.left > 0
@@ -118,6 +140,17 @@ def _tell(before: Stored, after: Payment, now: Instant, telling: bool) -> Tx[Non
     """One row for every new entry of money: a webhook, or why there is none."""
     known = {e.id for e in before.payment.entries}
     status = show(after).status.value
+    issue = after.pay_attempt
+    if issue is not None and is_issue(after, issue) and issue.state is State.DONE and issue.told is not Told.FAILED:
+        had = before.payment.attempt(issue.id)
+        if had is not None and had.state is not State.DONE:
+            late = None if status == Status.READY else "a deposit came first"
+            yield from webhooks.owe(before.row, f"{issue.id}:issued", status, now, silent=late)
+            if late is None and not after.unlimited:
+                yield from mail.owe(
+                    LOOK, f"look:{after.imp_uid}", "{}", store_id=after.store_id, imp_uid=after.imp_uid,
+                    run_at=now + FIRST_LOOK_MS, now=now,
+                )  # fmt: skip
     for entry in after.entries:
         if entry.id in known:
             continue
@@ -125,6 +158,8 @@ def _tell(before: Stored, after: Payment, now: Instant, telling: bool) -> Tx[Non
         cancellation = None
         if entry.kind in MONEY_IN:
             told_as = status if entry.kind is EntryKind.DEPOSIT else "paid"
+            if status == Status.READY:
+                silent = "not the amount that was asked for"
         else:
             told_as, cancellation = "cancelled", entry.id
             attempt = after.attempt(entry.attempt_id) if entry.attempt_id else None
@@ -156,19 +191,36 @@ def settle(
     p = before.payment
     attempt = p.attempt(attempt_id)
     assert attempt is not None
-    if attempt.op is Op.PAY:
-        by_other = order is not None and order.paid_by not in (None, p.imp_uid)
-        applied = apply_pay(p, attempt_id, outcome, now, paid_by_other=by_other)
-    else:
-        applied = apply_cancel(p, attempt_id, outcome, now)
+    by_other = order is not None and order.paid_by not in (None, p.imp_uid)
+    overrides: dict[str, Any] | None = None
+    match attempt.op:
+        case Op.PAY | Op.ISSUE if is_issue(p, attempt) and isinstance(outcome, Done) and outcome.deposit:
+            applied = _found_deposit(before, attempt, outcome, now, by_other)
+        case Op.PAY | Op.ISSUE if is_issue(p, attempt):
+            applied = apply_issue(p, attempt_id, outcome, now)
+            if isinstance(outcome, Done) and applied.alarm is None and before.row.vbank_issued_at is None:
+                overrides = {"vbank_issued_at": outcome.at}
+        case Op.PAY | Op.ISSUE:
+            applied = apply_pay(p, attempt_id, outcome, now, paid_by_other=by_other)
+        case Op.CHANGE:
+            due = json.loads(before.attempt_rows[attempt_id].extra).get("due")
+            applied = apply_change(p, attempt_id, outcome, due, now)
+            overrides = {"vbank_due": applied.payment.due}
+        case Op.REVOKE:
+            applied = apply_revoke(p, attempt_id, outcome, now)
+        case Op.CANCEL:
+            applied = apply_cancel(p, attempt_id, outcome, now)
     done = applied.payment.attempt(attempt_id)
     assert done is not None
     if telling and done.is_open:
-        applied = replace(applied, payment=tell_open(applied.payment, attempt_id, TOLD_UNKNOWN, now))
+        words = TOLD_UNISSUED if p.is_account else TOLD_UNKNOWN
+        applied = replace(applied, payment=tell_open(applied.payment, attempt_id, words, now))
     details, tid = (outcome.details, outcome.pg_tid) if isinstance(outcome, Done) else (None, None)
+    if p.is_account and done.state is not State.DONE:
+        details = tid = None  # what does not fit the question fills no gap
     after = yield from commit(
-        before, applied, now, details=details, pg_tid=tid if attempt.op is Op.PAY else None, order=order,
-        telling=telling, key=key,
+        before, applied, now, details=details, pg_tid=tid if attempt.op in (Op.PAY, Op.ISSUE) else None, order=order,
+        telling=telling, key=key, overrides=overrides,
     )  # fmt: skip
     result = after.attempt(attempt_id)
     assert result is not None
@@ -201,6 +253,22 @@ def give_up(imp_uid: str, code: str, message: str, now: Instant, *, proven: bool
     after = yield from commit(before, Applied(p.with_attempt(told)), now, order=order)
     log.info("window.given_up", imp_uid=imp_uid, code=code, proven=proven)
     return Settled(after, told, before.row)
+
+
+def deposit_id(mid: str, tid: str) -> str:
+    """The name of a deposit's entry: the PG numbers deposits, per MID (Hecto M20)."""
+    return f"deposit:{mid}:{tid}"
+
+
+def _found_deposit(before: Stored, attempt: Attempt, outcome: Done, now: Instant, by_other: bool) -> Applied:
+    """An inquiry found the deposit of an account, and perhaps that some of it went back."""
+    p = before.payment
+    deposit = Deposit(deposit_id(before.row.pg_id, outcome.pg_tid), outcome.pg_tid, outcome.amount, outcome.at)
+    applied = apply_deposit(p, deposit, now, paid_by_other=by_other)
+    if not outcome.also_cancelled or p.open_cancel is not None:
+        return applied
+    more = absorb_cancelled(applied.payment, outcome.pg_tid, outcome.also_cancelled, now, Purpose.CONSOLE)
+    return replace(applied, payment=more.payment) if applied.alarm else more
 
 
 def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -> Tx[Payment | None]:

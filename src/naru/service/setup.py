@@ -107,7 +107,7 @@ def dev_channels(store_id: int) -> list[NewChannel]:
     fixed = _accounts("004", 2022004000001, 2022004000050) + _accounts("011", 2022011000001, 2022011000050)
     unlimited = _accounts("004", 2022004000056, 2022004000100) + _accounts("011", 2022011000056, 2022011000100)
     return [
-        channel("channel-key-dev-window", "결제창 일반결제", "portone1", Use.WINDOW, default=True, vbank_api=True, escrow=True),
+        channel("channel-key-dev-window", "결제창 일반결제", "portone1", Use.WINDOW, default=True, vbank_api=True, rotating_account=True, escrow=True),
         channel("channel-key-dev-keyin", "API 수기결제 카유", "nxca_jt_bi", Use.API, Credentials.CARD, default=True),
         channel("channel-key-dev-keyin-auth", "API 수기결제 카유비생", "nxca_ks_gu", Use.API, Credentials.CARD_BIRTH_PASSWORD, standalone_key=True),
         channel("channel-key-dev-split", "결제창 인증-승인 분리", "nxca_jt_hd", Use.WINDOW, split=True),

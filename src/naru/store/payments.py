@@ -64,7 +64,7 @@ _REQUIRED = (
 _ADD_PAYMENT = Statement(insert(payments).values({c: bindparam(c) for c in _REQUIRED}))
 _PAYMENT = Statement(select(payments).where(payments.c.imp_uid == bindparam("imp_uid")))
 _PAYMENT_LOCKED = Statement(select(payments).where(payments.c.imp_uid == bindparam("imp_uid")).with_for_update())
-_COMPUTED = ("status", "cancel_amount", "paid_at", "failed_at", "cancelled_at", "status_at", "updated_at",
+_COMPUTED = ("amount", "status", "cancel_amount", "paid_at", "failed_at", "cancelled_at", "status_at", "updated_at",
              "fail_reason", "cancel_reason", "void")  # fmt: skip
 _TOLD_BY_PG = ("pg_tid", "apply_num", "card_code", "card_name", "card_number", "card_quota", "bank_code", "bank_name",
                "emb_pg_provider", "vbank_code", "vbank_name", "vbank_num", "vbank_holder", "vbank_due",
@@ -230,6 +230,8 @@ def to_payment(row: Any, attempt_rows: list[Any], entry_rows: list[Any]) -> Paym
         started_at=row.started_at,
         by_api=row.route == "api",
         account=Account(row.account),
+        number=row.vbank_num or "",
+        due=row.vbank_due,
         void=Void(row.void),
         attempts=tuple(to_attempt(r) for r in attempt_rows),
         entries=tuple(to_entry(r) for r in entry_rows),
@@ -336,7 +338,9 @@ def _merged(row: Any, details: Details | None, pg_tid: str | None) -> dict[str, 
         "bank_name": details.bank_name,
         "emb_pg_provider": details.emb_pg_provider,
         "vbank_code": details.account_bank,
+        "vbank_name": details.account_bank_name,
         "vbank_num": details.account_number,
+        "vbank_holder": details.account_holder,
         "vbank_due": details.account_due,
     }
     for column, value in told.items():
@@ -405,6 +409,7 @@ def save_shown(
     new: dict[str, Any] = _merged(row, details, pg_tid)
     new.update(overrides or {})
     new.update(
+        amount=after.amount,
         status=shown.status.value,
         cancel_amount=shown.cancel_amount,
         paid_at=shown.paid_at,

@@ -205,7 +205,40 @@ payments = Table(
         sqlite_where=text("status = 'paid' AND heard_at IS NULL AND route <> 'api'"),
         postgresql_where=text("status = 'paid' AND heard_at IS NULL AND route <> 'api'"),
     ),
+    Index(
+        "ix_payments_account",
+        "pg_id",
+        "vbank_num",
+        "started_at",
+        sqlite_where=text("vbank_num IS NOT NULL"),
+        postgresql_where=text("vbank_num IS NOT NULL"),
+    ),
 )
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("mid", String(12), primary_key=True),
+    Column("number", String(32), primary_key=True),
+    Column("asked_by", String(32)),
+)
+"""One row per assigned virtual account: the lock under which payments take it in turn.
+
+``asked_by`` is the payment that it was last asked for; whether that one still has it follows from its facts."""
+
+logistics = Table(
+    "logistics",
+    metadata,
+    Column("imp_uid", String(32), primary_key=True),
+    Column("store_id", Id, nullable=False),
+    Column("sender", Text, nullable=False),  # JSON, as PortOne's escrow API takes it
+    Column("receiver", Text, nullable=False),
+    Column("logis", Text, nullable=False),
+    Column("products", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+"""Delivery data of escrow payments. Kept here only: Hecto documents no message for it."""
 
 attempts = Table(
     "attempts",
@@ -263,6 +296,7 @@ entries = Table(
     Column("depositor", Text),
     CheckConstraint("amount > 0", name="amount"),
     Index("ix_entries_imp_uid", "imp_uid"),
+    Index("ix_entries_pg_tid", "pg_tid"),
     Index("ix_entries_at", "store_id", "at"),
 )
 """Money that moved. Append-only: rows are never changed or deleted."""

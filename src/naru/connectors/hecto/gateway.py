@@ -10,7 +10,7 @@ import msgspec
 
 from naru import logs
 from naru.clock import Clock
-from naru.connectors.hecto import codes, messages, text, window
+from naru.connectors.hecto import accounts, codes, messages, text, window
 from naru.connectors.hecto.client import Client, Lost, Reply, Unsent
 from naru.connectors.hecto.crypto import Keys
 from naru.connectors.hecto.taxdesk import TaxDesk
@@ -33,12 +33,16 @@ from naru.service.ports import (
     Cancel,
     CardPayment,
     CashReceipt,
+    ChangeAccount,
+    DepositQuestion,
     Found,
+    IssueAccount,
     KeyRequest,
     Landing,
     Notice,
     Question,
     ReceiptQuestion,
+    RevokeAccount,
     SlipQuestion,
     Unreadable,
     WindowForm,
@@ -64,7 +68,10 @@ HOSTS: dict[Environment, dict[str, str]] = {
 }
 """Base address per host role (reference §1.1); a channel's own addresses win. The sandbox has one for all."""
 
-_BILL_KEY = re.compile(rb"(?i)(billKey=)[^&]+")
+_NUMBERS = frozenset(
+    {b"vacntno", b"trdno", b"orgtrdno", b"mchttrdno", b"trddtm", b"orgtrddt", b"expiredt", b"pkthash", b"trdamt"}
+)
+"""Fields of a noti whose digits are accounts, trades and times."""
 
 
 def keys_of(channel: Channel) -> Keys:
@@ -109,15 +116,17 @@ class HectoGateway:
         values: Mapping[str, str],
         *,
         same: Mapping[str, str],
+        other: tuple[str, ...] = (),
     ) -> Exchange:
         """Send one JSON message under our order *number* and judge the answer.
 
         *same* are fields of a success that must be what we asked; another value is a mismatch.
+        *other*: fields whose encryption is undecided, to be sent the other way.
         """
         now = self._clock()
         keys = keys_of(channel)
         asked = {"mchtId": channel.mid, "mchtTrdNo": number, "trdDt": kst_date(now), "trdTm": kst_time(now), **values}
-        body = messages.build_request(message, asked, keys)
+        body = messages.build_request(message, asked, keys, other=other)
         url = self.address(channel, message.host.value) + message.path
         reply = await self._client.post_json(url, body, message=message.id, attempt=number)
         match reply:
@@ -203,7 +212,7 @@ class HectoGateway:
         return got.outcome or Done(pg_tid=got.values.get("trdNo", ""), amount=Won(0), at=self._clock())
 
     async def cancel(self, channel: Channel, cancel: Cancel) -> Outcome:
-        """M09 card, M10 transfer, M11 phone: the same message under another method. M12: to an account."""
+        """M09 card, M10 transfer, M11 phone: the same message under another method. M12 and M17: to an account."""
         message = _REFUNDS[cancel.pay_method] if cancel.refund else _CANCELS[cancel.pay_method]
         amount = str(cancel.amount)
         values = {
@@ -230,6 +239,36 @@ class HectoGateway:
             at=self._clock(),
             balance=won(int(left)) if left.isdigit() else None,
         )
+
+    async def issue_account(self, channel: Channel, issue: IssueAccount, *, again: bool = False) -> Outcome:
+        """M13, for an unlimited account M14."""
+        message, values = accounts.issue(channel, issue, self._noti_url)
+        other = ("email",) if channel.allows(accounts.EMAIL_PLAIN) else ()
+        same = {"trdAmt": str(issue.amount), "acntType": issue.kind.value}
+        got = await self.exchange(channel, message, issue.attempt_id, values, same=same, other=other)
+        if got.outcome is not None:
+            return accounts.issue_repeated(got.outcome) if again else got.outcome
+        return accounts.issued(issue, got.values, self._clock())
+
+    async def change_account(self, channel: Channel, change: ChangeAccount, *, again: bool = False) -> Outcome:
+        """M15."""
+        values = accounts.change(change)
+        got = await self.exchange(
+            channel, messages.VBANK_CHANGE, change.attempt_id, values, same={"trdAmt": str(change.amount)}
+        )
+        done = Done(pg_tid=got.values.get("trdNo", ""), amount=change.amount, at=self._clock())
+        if got.outcome is not None:
+            return accounts.repeated(got.outcome, done) if again else got.outcome
+        return accounts.other_account(values, got.values, ("bankCd", "vAcntNo", "expireDate")) or done
+
+    async def revoke_account(self, channel: Channel, revoke: RevokeAccount, *, again: bool = False) -> Outcome:
+        """M16."""
+        values = accounts.revoke(revoke)
+        got = await self.exchange(channel, messages.VBANK_REVOKE, revoke.attempt_id, values, same={})
+        done = Done(pg_tid=got.values.get("trdNo", ""), amount=Won(0), at=self._clock())
+        if got.outcome is not None:
+            return accounts.repeated(got.outcome, done) if again else got.outcome
+        return accounts.other_account(values, got.values, ("vAcntNo", "orgTrdNo")) or done
 
     async def inquire(self, channel: Channel, question: Question) -> Found:
         """M21. It tells the trade's amount and the total that was cancelled, nothing about single cancels."""
@@ -285,7 +324,9 @@ class HectoGateway:
         total = won(int(cancelled))
         if code == "0001" and total == 0:
             total = question.amount
-        done = Done(pg_tid=values["trdNo"], amount=question.amount, at=question.asked_at, also_cancelled=total)
+        deposit = question.pay_method == "vbank"  # an account that only waits is "no such trade"
+        at = self._clock() if deposit else question.asked_at
+        done = Done(pg_tid=values["trdNo"], amount=question.amount, at=at, also_cancelled=total, deposit=deposit)
         return Found(done, total)
 
     # the buyer's browser
@@ -349,20 +390,63 @@ class HectoGateway:
             return Unreadable("unreadable", "알 수 없는 종류의 통보입니다", **ids)
         if not channels:
             return Unreadable("unmatched", "등록되지 않은 MID입니다", **ids)
-        for channel in channels:
-            noti = messages.open_noti(message, form, keys_of(channel))
-            if noti.sealed:
-                return _notice(noti, ids)
-        return Unreadable("forged", "해쉬가 맞지 않습니다", **ids)
+        opened = [(channel.id, messages.open_noti(message, form, keys_of(channel))) for channel in channels]
+        sealed = [(number, noti) for number, noti in opened if noti.sealed]
+        if not sealed:
+            return Unreadable("forged", "해쉬가 맞지 않습니다", **ids)
+        return _notice(sealed[0][1], ids, tuple(number for number, _ in sealed))
+
+    def read_precheck(self, body: bytes, content_type: str, channels: list[Channel]) -> DepositQuestion | Unreadable:
+        """M19, verified with the keys of its MID's channels."""
+        try:
+            form = messages.read_form(body, content_type)
+        except messages.BadMessage:
+            return Unreadable("unreadable", "형식을 읽을 수 없습니다")
+        ids = {"mid": form.get("mchtId"), "trd_no": form.get("trdNo"), "mcht_trd_no": form.get("mchtTrdNo")}
+        if messages.find_noti(form) is not messages.PRECHECK:
+            return Unreadable("unreadable", "수취조회가 아닙니다", **ids)
+        if not channels:
+            return Unreadable("unmatched", "등록되지 않은 MID입니다", **ids)
+        opened = [(c.id, messages.open_noti(messages.PRECHECK, form, keys_of(c))) for c in channels]
+        sealed = [(number, noti.values) for number, noti in opened if noti.sealed]
+        if not sealed:
+            return Unreadable("forged", "해쉬가 맞지 않습니다", **ids)
+        v = sealed[0][1]
+        amount, number = accounts.won_of(v.get("trdAmt", "")), re.sub(r"\D", "", v.get("vAcntNo", ""))
+        if amount is None or not number:
+            return Unreadable("unreadable", "금액 또는 계좌번호를 읽을 수 없습니다", **ids)
+        return DepositQuestion(
+            mid=v["mchtId"], kind=accounts.account_kind(v.get("acntType")), bank=codes.bank(v.get("bankCd"), None)[0],
+            number=number, amount=amount, pg_tid=v.get("trdNo", ""), attempt_id=v.get("mchtTrdNo", ""),
+            sealed_for=tuple(channel for channel, _ in sealed),
+        )  # fmt: skip
+
+    def answer_precheck(self, content_type: str, code: str, words: str) -> tuple[bytes, str]:
+        """The pre-check's answer."""
+        return accounts.precheck_answer(content_type, code, words)
 
     def redact(self, body: bytes) -> bytes:
-        """A noti's body without billing keys and card-like digits."""
-        out = _BILL_KEY.sub(rb"\1***", body)
-        return logs.scrub(out.decode("latin-1")).encode("latin-1")
+        """A noti's body without billing keys and card-like digits.
+
+        Account numbers, trade numbers and times stay: one in ten of them would pass for a card number,
+        and a letter without them could never be read again.
+        """
+        return b"&".join(_redacted(part) for part in body.split(b"&"))
+
+
+def _redacted(part: bytes) -> bytes:
+    name, equals, value = part.partition(b"=")
+    match name.strip().lower():
+        case b"billkey" if value:
+            return name + b"=***"
+        case known if known in _NUMBERS and re.fullmatch(rb"[0-9A-Za-z_]{0,64}", value):
+            return part
+        case _:
+            return logs.scrub((name + equals + value).decode("latin-1")).encode("latin-1")
 
 
 _CANCELS = {"card": messages.CARD_CANCEL, "trans": messages.BANK_CANCEL, "phone": messages.MOBILE_CANCEL}
-_REFUNDS = {"phone": messages.MOBILE_REFUND}
+_REFUNDS = {"phone": messages.MOBILE_REFUND, "vbank": messages.VBANK_REFUND}
 _REFUND_HINTS = {
     "Y": "환불 계좌(refund_holder, refund_bank, refund_account)를 지정하면 환불할 수 있습니다",
     "N": "환불 서비스에 등록되지 않은 상점입니다",
@@ -433,7 +517,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-def _notice(noti: messages.Noti, ids: Mapping[str, str | None]) -> Notice | Unreadable:
+def _notice(noti: messages.Noti, ids: Mapping[str, str | None], sealed_for: tuple[int, ...]) -> Notice | Unreadable:
     v = noti.values
     kind = _KINDS.get((v.get("outStatCd", ""), v.get("method", ""), v.get("bizType", "")))
     if kind is None:
@@ -471,11 +555,14 @@ def _notice(noti: messages.Noti, ids: Mapping[str, str | None]) -> Notice | Unre
             bank_name=None if is_account else bank_name,
             depositor=v.get("dpstrNm"),
             account_bank=bank_code if is_account else None,
-            account_number=v.get("vAcntNo"),
+            account_bank_name=bank_name if is_account else None,
+            account_number=re.sub(r"\D", "", v.get("vAcntNo", "")) or None,
+            account_holder=v.get("AcntPrintNm") if is_account else None,
             account_due=due,
             receipt_id=v.get("csrcIssNo"),
         ),
         billing_key=Sealed(key) if key else None,
+        sealed_for=sealed_for,
     )
 
 
