@@ -14,6 +14,7 @@ from naru.domain.outcome import Declined, Details, Done, Finding, NoSuchTrade, N
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import AttemptId, Won, won
 from naru.service.ports import (
+    Approval,
     Cancel,
     CardPayment,
     CashReceipt,
@@ -264,6 +265,23 @@ class FakeGateway:
         trade = Trade(f"T{attempt_id}", attempt_id, amount or self.windows[attempt_id].amount)
         self.trades[attempt_id] = trade
         return trade
+
+    async def approve(self, channel: Channel, approval: Approval) -> Outcome:
+        """Approve what was authenticated."""
+        del channel
+        self.calls.append(f"approve {approval.attempt_id}")
+        fault = self._fault()
+        if fault == "decline":
+            return Declined("ST30", "인증 유효 시간이 지났습니다")
+        if fault == "lost_before":
+            return Unknown("응답 없음")
+        if approval.attempt_id in self.trades:
+            self.complaints.append(f"approved twice {approval.attempt_id}")
+        trade = Trade(f"T{approval.attempt_id}", approval.attempt_id, approval.amount)
+        self.trades[approval.attempt_id] = trade
+        if fault == "lost_after":
+            return Unknown("응답 없음")
+        return Done(trade.tid, approval.amount, self.clock())
 
     def slip_form(self, channel: Channel, question: SlipQuestion) -> WindowForm:
         """The other side's slip."""

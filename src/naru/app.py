@@ -103,6 +103,7 @@ class Parts:
             self.cx.crash = partial(_die_at, settings.crash_at)
         self.runner = Runner(self.cx, self.sender)
         self.cx.wake = self.runner.wake
+        self.cx.ask_shop = self.sender.ask
 
     async def close(self) -> None:
         """Let what was asked of the PG finish, then close everything."""

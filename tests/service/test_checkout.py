@@ -202,7 +202,6 @@ async def test_the_channel_that_a_page_names(shop: Shop, named: dict[str, str], 
         ({"channel_key": "channel-key-nothing"}, Why.CHANNEL_UNKNOWN),
         ({"pg": "settle.nothing"}, Why.CHANNEL_UNKNOWN),
         ({"channel_key": "channel-key-dev-keyin"}, Why.NO_CHANNEL),
-        ({"channel_key": "channel-key-dev-split"}, Why.NOT_SUPPORTED),
     ],
 )
 async def test_a_channel_that_cannot_be_used_is_never_passed_over(shop: Shop, named: dict[str, str], why: Why) -> None:

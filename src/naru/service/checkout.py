@@ -15,16 +15,16 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from naru import logs
 from naru.domain.channel import Channel, Environment, Store, Use, choose
-from naru.domain.outcome import Declined, Done, Finding
+from naru.domain.outcome import Declined, Done, Finding, Outcome, Unknown
 from naru.domain.payment import Attempt, Op, Payment, State, Status, Told, Void, show
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import MINUTE, AttemptId, ImpUid, Instant, MerchantUid, won
 from naru.service.context import Context
-from naru.service.ports import Landing, Question, WindowForm, WindowPayment
+from naru.service.ports import Approval, Landing, Question, WindowForm, WindowPayment
 from naru.service.prepare import demand_registered
 from naru.service.reconcile import LOOK_MS
 from naru.service.settle import give_up, settle_now
@@ -43,6 +43,11 @@ CHECKING_CODE = "F1010"
 CHECKING = "결제 결과를 확인하고 있습니다. 잠시 후 주문 내역에서 확인해 주세요."
 EXPIRED_CODE = "F1011"
 EXPIRED = "결제창이 열린 지 15분이 지나 닫혔습니다. 다시 시도해 주세요."
+NOT_CONFIRMED_CODE = "F1012"
+NOT_CONFIRMED = "고객사 요청에 의해 결제를 중단합니다. (상세사유 : {})"
+NO_REASON = "알 수 없음"
+CONFIRM_S = 10.0
+"""How long the shop may take to confirm; later is a refusal."""
 PAID_ALREADY_CODE = "F1002"
 PAID_ALREADY = "이미 결제가 이루어진 거래건입니다."
 
@@ -200,9 +205,9 @@ async def _prepare(cx: Context, order: WindowOrder) -> tuple[Store, Channel]:
         raise Refused(Why.STORE_UNKNOWN)
     check_order(order)
     channel = pick_channel(channels, order)
-    if channel.allows("split"):
-        raise Refused(Why.NOT_SUPPORTED, what="인증-승인 분리 채널의 결제창은 아직 지원하지 않습니다.")
-    if order.confirm_url:
+    if order.confirm_url and not re.match(r"https?://[^\s/]+", order.confirm_url):
+        raise Refused(Why.PARAMETER, name="confirm_url", problem="http:// 또는 https:// 주소여야 합니다")
+    if order.confirm_url and not channel.allows("split"):
         raise Refused(
             Why.PARAMETER, name="confirm_url",
             problem=f"'{channel.name}' 채널은 인증-승인 분리 계약이 아니어서 컨펌 프로세스를 쓸 수 없습니다",
@@ -289,6 +294,7 @@ def _ask(order: WindowOrder, channel: Channel, landing: str, now: Instant) -> Tx
         "landing": landing,
         "origin": order.origin,
         "redirect": order.redirect_url,
+        "confirm": order.confirm_url,
         "company": order.company,
         "company_en": order.company_en,
         "quota": order.quota,
@@ -472,6 +478,8 @@ async def landed(cx: Context, imp_uid: str, secret: str, landing: Landing | None
     claim = landing.claim if landing is not None else ""
     log.info("window.landed", imp_uid=imp_uid, claim=claim, code=landing.code if landing else None)
     if not judge(stored).final:
+        if landing is not None and claim == "authenticated":
+            await cx.to_the_end(_approve(cx, imp_uid, landing.pg_tid))
         hopeful = claim in ("paid", "issued", "authenticated")
         stored, found = await _find_out(cx, imp_uid, cx.budget_s * 0.7 if hopeful else cx.patience_s * 20)
         if not judge(stored).final and landing is not None:
@@ -481,6 +489,72 @@ async def landed(cx: Context, imp_uid: str, secret: str, landing: Landing | None
                 code, message = reason_of(landing, closed=closed)
                 stored = await _fail(cx, imp_uid, code, message, proven=isinstance(found, Declined))
     return await _finish(cx, judge(stored))
+
+
+# ---------------------------------------------------------------- split contracts: confirm, then approve
+
+
+def _begin_approval(imp_uid: str, auth_tid: str, now: Instant) -> Tx[Stored | None]:
+    """Commit that the approval is about to be asked for. None: it was begun before, or there is nothing to approve."""
+    stored = yield from payments.load(imp_uid, lock=True)
+    assert stored is not None
+    attempt = stored.payment.pay_attempt
+    extra = json.loads(stored.row.extra)
+    window = extra["window"]
+    assert attempt is not None
+    if not attempt.is_open or attempt.told is Told.FAILED or window.get("auth"):
+        return None
+    window |= {"auth": auth_tid, "auth_at": now}
+    yield from payments.set_extra(imp_uid, extra)
+    return stored
+
+
+async def _approve(cx: Context, imp_uid: str, auth_tid: str) -> None:
+    """The buyer was authenticated on a split contract: the shop may still say no, then the PG approves.
+
+    However often the browser comes back, the shop and the PG are asked once.
+    """
+    stored = await cx.db.read(payments.load, imp_uid)
+    assert stored is not None
+    p = stored.payment
+    channel = await cx.channel(p.store_id, p.channel_id)
+    if not channel.allows("split") or not auth_tid:
+        return
+    stored = await cx.db.write(_begin_approval, imp_uid, auth_tid, cx.clock())
+    if stored is None:
+        return
+    confirm_url = json.loads(stored.row.extra)["window"].get("confirm")
+    if confirm_url and (reason := await _shop_refuses(cx, confirm_url, stored.row)) is not None:
+        await _fail(cx, imp_uid, NOT_CONFIRMED_CODE, NOT_CONFIRMED.format(reason), proven=True)
+        return
+    cx.crash("asked")
+    outcome: Outcome = await cx.gateway.approve(
+        channel, Approval(AttemptId(imp_uid), p.pay_method, p.amount, stored.row.name, auth_tid)
+    )
+    cx.crash("answered")
+    if isinstance(outcome, Unknown) and not outcome.mismatch:
+        found = await _inquire(cx, p, 5.0)
+        # Only good news is believed this early: "no such trade" may mean "still travelling".
+        if isinstance(found, Done):
+            outcome = found
+    await settle_now(cx, imp_uid, outcome)
+
+
+async def _shop_refuses(cx: Context, url: str, row: Any) -> str | None:
+    """The confirm process: HTTP 200 within ten seconds approves; else the shop's reason (PortOne V1)."""
+    body = {"imp_uid": row.imp_uid, "merchant_uid": row.merchant_uid, "amount": row.amount}
+    status, text = await cx.ask_shop(url, json.dumps(body, ensure_ascii=False).encode(), CONFIRM_S)
+    log.info("window.confirmed", imp_uid=row.imp_uid, status=status)
+    if status == 200:
+        return None
+    try:
+        told = json.loads(text or "")
+    except ValueError:
+        told = None
+    reason: object = cast("dict[str, object]", told).get("reason") if isinstance(told, dict) else None
+    if not isinstance(reason, str):
+        return NO_REASON
+    return re.sub(r"[\x00-\x1f<>]", " ", reason).strip()[:200] or NO_REASON
 
 
 def reason_of(landing: Landing, *, closed: bool) -> tuple[str, str]:

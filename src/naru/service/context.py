@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -30,6 +30,10 @@ limits (connect 5 s, read 20 s) and one inquiry fit in."""
 
 def _no_crash(_point: str) -> None:
     return
+
+
+async def _nobody(_url: str, _body: bytes, _seconds: float) -> tuple[int | None, str | None]:
+    return None, None
 
 
 def _no_wake() -> None:
@@ -62,6 +66,8 @@ class Context:
     digits: Callable[[int], str] = random_digits
     crash: Callable[[str], None] = _no_crash
     """Called at named points where a test may let the process die."""
+    ask_shop: Callable[[str, bytes, float], Awaitable[tuple[int | None, str | None]]] = _nobody
+    """POST JSON to the shop and wait so many seconds: HTTP status and text, None where there is no answer."""
     wake: Callable[[], None] = _no_wake
     """Nudges the job runner after a commit that owes something."""
     budget_s: float = CALL_BUDGET_S

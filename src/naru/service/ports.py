@@ -74,6 +74,18 @@ class WindowForm:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """Asking for the money after the buyer was authenticated in the window of a split contract."""
+
+    attempt_id: AttemptId
+    pay_method: str
+    amount: Won
+    name: str
+    auth_tid: str
+    """The PG's number of the authentication, as the buyer's browser brought it; the PG compares it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Landing:
     """What the buyer's browser brought back from the window. It is not signed: a reason to look, never a fact."""
 
@@ -315,6 +327,10 @@ class Gateway(Protocol):
 
     def read_landing(self, body: bytes, content_type: str) -> Landing:
         """Read what the browser posts when it comes back from the window."""
+        ...
+
+    async def approve(self, channel: Channel, approval: Approval) -> Outcome:
+        """Approve what was authenticated in the window."""
         ...
 
     def slip_form(self, channel: Channel, question: SlipQuestion) -> WindowForm:

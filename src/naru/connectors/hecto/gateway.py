@@ -30,6 +30,7 @@ from naru.domain.outcome import (
 from naru.domain.values import AttemptId, Instant, Won, from_kst, kst_date, kst_time, won
 from naru.pan import Card
 from naru.service.ports import (
+    Approval,
     Cancel,
     CardPayment,
     CashReceipt,
@@ -340,6 +341,38 @@ class HectoGateway:
         """What nextUrl and cancUrl receive; unsigned."""
         return window.read(body, content_type)
 
+    async def approve(self, channel: Channel, approval: Approval) -> Outcome:
+        """M22 card, M23 transfer, M24 phone: under the order number of the window itself."""
+        amount = str(approval.amount)
+        values = {"authTrdNo": approval.auth_tid, "trdAmt": amount}
+        if approval.pay_method == "phone":
+            values["prdtNm"] = text.clean(approval.name, 128, "상품")
+        message = _APPROVALS[approval.pay_method]
+        got = await self.exchange(channel, message, approval.attempt_id, values, same={"trdAmt": amount})
+        if got.outcome is not None:
+            return got.outcome
+        v = got.values
+        if not v.get("trdNo"):
+            return Unknown("응답에 거래번호가 없습니다", v.get("outRsltCd", ""))
+        card_code, card_name = codes.issuer(v.get("fnCd"), v.get("fnNm"))
+        bank_code, bank_name = codes.bank(v.get("fnCd"), v.get("fnNm"))
+        by_card, by_bank = approval.pay_method == "card", approval.pay_method == "trans"
+        months = v.get("intMon", "")
+        return Done(
+            pg_tid=v["trdNo"],
+            amount=approval.amount,
+            at=self._clock(),
+            details=Details(
+                apply_num=v.get("apprNo"),
+                card_code=card_code if by_card else None,
+                card_name=card_name if by_card else None,
+                card_number=text.masked(v.get("cardNo")),
+                card_quota=int(months) if months.isdigit() else None,
+                bank_code=bank_code if by_bank else None,
+                bank_name=bank_name if by_bank else None,
+            ),
+        )
+
     def slip_form(self, channel: Channel, question: SlipQuestion) -> WindowForm:
         """M26: a browser's POST, sealed."""
         message = messages.RECEIPT_PAGE
@@ -445,6 +478,11 @@ def _redacted(part: bytes) -> bytes:
             return logs.scrub((name + equals + value).decode("latin-1")).encode("latin-1")
 
 
+_APPROVALS = {
+    "card": messages.CARD_SPLIT_APPROVE,
+    "trans": messages.BANK_SPLIT_APPROVE,
+    "phone": messages.MOBILE_SPLIT_APPROVE,
+}
 _CANCELS = {"card": messages.CARD_CANCEL, "trans": messages.BANK_CANCEL, "phone": messages.MOBILE_CANCEL}
 _REFUNDS = {"phone": messages.MOBILE_REFUND, "vbank": messages.VBANK_REFUND}
 _REFUND_HINTS = {

@@ -32,6 +32,8 @@ def build(channel: Channel, keys: Keys, base: str, noti_url: str, p: WindowPayme
             message, path, more = messages.BANK_WINDOW, None, {"appScheme": _scheme(p.app_scheme)}
         case "phone":
             message, path, more = messages.MOBILE_WINDOW, None, {"cphoneNo": _phone(p.buyer_tel)}
+            if channel.allows("split"):
+                more["linkMethod"] = "HBRD"
         case _:
             raise Refused(Why.NOT_SUPPORTED, what=f"pay_method {p.pay_method} 결제창은 아직 지원하지 않습니다.")
     values = {

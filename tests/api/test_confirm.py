@@ -1,0 +1,98 @@
+"""The confirm process: on a split contract the shop has the last word before the money moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.api.windows import buy, request_pay
+from tests.live import Hook, Live
+
+SPLIT: dict[str, Any] = {"channelKey": "channel-key-dev-split"}
+CONFIRM = "/confirm"
+
+
+@pytest.fixture
+def confirms(naru: Live) -> Iterator[list[Hook]]:
+    """What the shop was asked; it approves unless a test says otherwise."""
+    naru.shop.hooks.clear()
+    yield naru.shop.hooks
+    naru.shop.answer = lambda _hook: (200, b"")
+
+
+def asked(hooks: list[Hook]) -> list[Hook]:
+    return [h for h in hooks if h.path == CONFIRM]
+
+
+def trades(naru: Live, imp_uid: str) -> list[str]:
+    found = naru.sandbox_get(f"/_sandbox/transactions?mchtTrdNo={imp_uid}")["transactions"]
+    return [t["kind"] for t in found if t["state"] == "done"]
+
+
+def test_a_split_contract_pays_without_asking_when_nobody_wants_to_be_asked(naru: Live, confirms: list[Hook]) -> None:
+    told = buy(naru, "card", **SPLIT)
+    assert (told["success"], told["status"]) == (True, "paid")
+    payment = naru.get(f"/payments/{told['imp_uid']}").response
+    assert (payment["pg_id"], payment["card_name"]) == ("nxca_jt_hd", "신한카드")
+    assert payment["apply_num"]
+    assert asked(confirms) == []
+
+
+def test_the_shop_is_asked_once_and_approves(naru: Live, confirms: list[Hook]) -> None:
+    told = buy(naru, "card", **SPLIT, confirm_url=naru.shop.url + CONFIRM)
+    assert told["success"] is True
+    [question] = asked(confirms)
+    assert question.content_type == "application/json"
+    assert json.loads(question.body) == {
+        "imp_uid": told["imp_uid"], "merchant_uid": told["merchant_uid"], "amount": 3000,
+    }  # fmt: skip
+    assert trades(naru, told["imp_uid"]) == ["pay"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((400, '{"reason": "재고가 없습니다"}'.encode()), "재고가 없습니다"),
+        ((500, b"oops"), "알 수 없음"),
+        ((204, b""), "알 수 없음"),
+    ],
+)
+def test_anything_but_200_stops_the_payment_with_the_shops_reason(
+    naru: Live, confirms: list[Hook], answer: tuple[int, bytes], reason: str
+) -> None:
+    naru.shop.answer = lambda hook: answer if hook.path == CONFIRM else (200, b"")
+    told = buy(naru, "card", **SPLIT, confirm_url=naru.shop.url + CONFIRM)
+    words = f"고객사 요청에 의해 결제를 중단합니다. (상세사유 : {reason})"
+    assert (told["success"], told["error_msg"]) == (False, words)
+    payment = naru.get(f"/payments/{told['imp_uid']}").response
+    assert (payment["status"], payment["fail_reason"]) == ("failed", words)
+    assert trades(naru, told["imp_uid"]) == []
+    assert len(asked(confirms)) == 1
+
+
+def test_a_shop_that_cannot_be_reached_stops_the_payment(naru: Live, confirms: list[Hook]) -> None:
+    told = buy(naru, "card", **SPLIT, confirm_url="http://127.0.0.1:9/confirm")
+    assert (told["success"], told["status"]) == (False, "failed")
+    assert trades(naru, told["imp_uid"]) == []
+
+
+def test_a_lost_approval_is_found_out_and_not_asked_for_twice(naru: Live, confirms: list[Hook]) -> None:
+    naru.fault("reset_after", message="M22")
+    told = buy(naru, "card", **SPLIT, confirm_url=naru.shop.url + CONFIRM)
+    assert told["success"] is True
+    assert len(asked(confirms)) == 1
+    assert trades(naru, told["imp_uid"]) == ["pay"]
+
+
+def test_a_declined_approval_fails_with_the_pgs_code(naru: Live, confirms: list[Hook]) -> None:
+    naru.fault("error_code", message="M22", code="CA31", text="한도초과")
+    told = buy(naru, "card", **SPLIT)
+    assert (told["success"], told["error_code"]) == (False, "CA31")
+
+
+def test_without_a_split_contract_it_is_refused_before_the_window_opens(naru: Live) -> None:
+    envelope, page = request_pay(naru, confirm_url=naru.shop.url + CONFIRM)
+    assert "인증-승인 분리 계약이 아니어서" in page.body.decode()
+    assert naru.get(f"/payments/find/{envelope['params']['merchant_uid']}").status == 404
