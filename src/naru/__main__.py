@@ -25,9 +25,11 @@ app = cyclopts.App(
 )
 channel_app = cyclopts.App(name="channel", help="채널(계약) 관리. Channels.")
 trigger_app = cyclopts.App(name="trigger", help="샌드박스에 사건 일으키기. Make something happen in the sandbox.")
+user_app = cyclopts.App(name="user", help="콘솔 사용자. Who may enter the console.")
 clock_app = cyclopts.App(name="clock", help="개발용 시계. The development clock.")
 app.command(channel_app)
 app.command(trigger_app)
+app.command(user_app)
 app.command(clock_app)
 
 DataDir = Annotated[Path, Parameter(help="키와 SQLite 파일의 위치. Where the master key and the SQLite file live.")]
@@ -179,6 +181,7 @@ def serve(*, host: str = "127.0.0.1", port: int = 8000, data_dir: DataDir = DATA
         _die(str(e))
         return
     _with_parts(settings, serving.refuse_unsafe)
+    _with_parts(settings, serving.say_first_address)
     serving.serve(settings)
 
 
@@ -317,6 +320,36 @@ def channel_check(channel_key: str, *, data_dir: DataDir = DATA_DIR) -> None:
     result = _with_parts(_settings(data_dir), work)
     print(result.text)
     raise SystemExit(0 if result.good else 1)
+
+
+@user_app.command(name="list")
+def user_list(*, data_dir: DataDir = DATA_DIR) -> None:
+    """List who may enter the console."""
+    from naru.store import people
+
+    async def work(parts: Parts) -> None:
+        for u in await parts.db.read(people.all_users):
+            marks = " ".join(["관리자" if u.admin else "", "잠김" if u.disabled_at else ""]).strip()
+            print(f"{u.email:40} {u.name} {marks}")
+
+    _with_parts(_settings(data_dir), work)
+
+
+@user_app.command(name="invite")
+def user_invite(*, email: str | None = None, data_dir: DataDir = DATA_DIR) -> None:
+    """Print a one-time address: a new administrator, or a new password for a known address."""
+    from naru.service import console_access
+    from naru.store import people
+    from naru.store.people import Actor
+
+    async def work(parts: Parts) -> str:
+        known = await parts.db.read(people.user_by_email, email.lower()) if email else None
+        actor = Actor(None, "naru user invite", "-")
+        if known is not None:
+            return await console_access.invite(parts.cx, actor, user_id=known.id)
+        return await console_access.invite(parts.cx, actor, email=email, admin=True)
+
+    print(_with_parts(_settings(data_dir), work))
 
 
 @trigger_app.command(name="fault")

@@ -45,7 +45,7 @@ from naru.connectors.hecto.gateway import HectoGateway
 from naru.console import routes as console
 from naru.domain.refusal import Refused
 from naru.jobs.deliver import Sender, probe
-from naru.jobs.timemachine import advance
+from naru.jobs.timemachine import advance, tell_sandbox
 from naru.jobs.worker import Runner
 from naru.service.context import Context
 from naru.settings import Settings
@@ -140,6 +140,7 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         app.state["refusal_words"] = answers.words
         app.state["probe"] = partial(probe, parts.cx, parts.sender)
         app.state["sandbox_url"] = settings.sandbox_url
+        app.state["tell_sandbox"] = partial(tell_sandbox, settings.sandbox_url)
         app.state["advance"] = partial(advance, parts.cx, parts.runner, settings.sandbox_url)
         if on_open is not None:
             on_open(parts)

@@ -30,6 +30,18 @@ async def refuse_unsafe(parts: Parts) -> None:
         raise UnsafeSettings("naru: " + "\nnaru: ".join(problems))
 
 
+async def say_first_address(parts: Parts) -> None:
+    """While the console has no user: print the one-time address behind which the first one is made."""
+    from naru.service import console_access
+
+    address = await console_access.first_address(parts.cx)
+    if address is not None:
+        print(  # noqa: T201 - for the person who starts it
+            f"\n콘솔의 첫 관리자를 만드는 주소입니다 (24시간, 한 번). Set up the console (24 h, once):\n  {address}\n",
+            flush=True,
+        )
+
+
 def serve(settings: Settings) -> None:
     """Serve the gateway until SIGTERM; requests under way are finished first."""
     logs.set_up(level=settings.log_level, as_json=settings.log_json)

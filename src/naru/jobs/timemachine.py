@@ -39,3 +39,15 @@ async def advance(cx: Context, runner: Runner, sandbox_url: str | None, ms: int)
                 await _sandbox(sandbox_url, step)
             ran += await runner.drain()
         return ran
+
+
+async def tell_sandbox(sandbox_url: str, path: str, body: dict[str, object]) -> tuple[int, str]:
+    """POST to the sandbox's controls. Returns HTTP status (0: not reached) and the answer's text."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
+            session.post(f"{sandbox_url}/_sandbox/{path}", json=body) as answer,
+        ):
+            return answer.status, (await answer.text())[:500]
+    except (aiohttp.ClientError, TimeoutError) as e:
+        return 0, type(e).__name__
