@@ -215,7 +215,7 @@ async def export(visit: Visit) -> Answer:
     headers = {
         **pages.SECURITY_HEADERS, "Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"',
     }  # fmt: skip
-    return Stream(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Stream(lines(), media_type="text/csv", headers=headers)
 
 
 # one payment

@@ -45,7 +45,8 @@ class Form:
 
     def text(self, name: str, most: int = 300) -> str:
         """A field without surrounding space, cut to *most* characters; empty when it is absent."""
-        return next((v.strip()[:most] for k, v in self.pairs if k == name), "")
+        value = next((v for k, v in self.pairs if k == name), "")
+        return value.replace("\0", "").strip()[:most]  # no database takes a NUL inside a text
 
     def raw(self, name: str) -> str:
         """A field exactly as sent (passwords)."""
