@@ -100,8 +100,8 @@ async def console(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Consol
         run_jobs=False,
     )  # fmt: skip
     opened: list[Parts] = []
-    app = build(settings, clock=clock, on_open=opened.append)
-    inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    app: Any = build(settings, clock=clock, on_open=opened.append)
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
     said: asyncio.Queue[Any] = asyncio.Queue()
     life = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, said.put))
     await inbox.put({"type": "lifespan.startup"})
