@@ -204,12 +204,31 @@ def sandbox(
     data_dir: DataDir = DATA_DIR,
     gateway_url: str = "http://127.0.0.1:8000",
     night_cancel: bool = False,
+    delay_ms: int = 0,
+    lenient: bool = False,
+    open_control: bool = False,
+    allow_reset: bool = False,
     log_level: str = "info",
 ) -> None:
-    """Serve the Hecto sandbox alone. Deposits to accounts without a notice address are told to the gateway's."""
+    """Serve the Hecto sandbox alone. Deposits to accounts without a notice address are told to the gateway's.
+
+    Parameters
+    ----------
+    delay_ms
+        Every API answer takes at least this long.
+    lenient
+        Take plain text where Hecto expects AES, as its test hosts do.
+    open_control
+        Let other machines use the control API and its page.
+    allow_reset
+        Let POST /_sandbox/reset forget the book.
+    """
     from naru import serving
 
-    serving.serve_sandbox(host, port, data_dir, gateway_url=gateway_url, night_cancel=night_cancel, log_level=log_level)
+    serving.serve_sandbox(
+        host, port, data_dir, gateway_url=gateway_url, night_cancel=night_cancel, log_level=log_level,
+        delay_ms=delay_ms, lenient=lenient, open_control=open_control, allow_reset=allow_reset,
+    )  # fmt: skip
 
 
 @app.command

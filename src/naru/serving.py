@@ -82,7 +82,17 @@ def work(settings: Settings) -> None:
 
 
 def serve_sandbox(
-    host: str, port: int, data_dir: Path, *, gateway_url: str, night_cancel: bool, log_level: str
+    host: str,
+    port: int,
+    data_dir: Path,
+    *,
+    gateway_url: str,
+    night_cancel: bool,
+    log_level: str,
+    delay_ms: int = 0,
+    lenient: bool = False,
+    open_control: bool = False,
+    allow_reset: bool = False,
 ) -> None:
     """Serve the Hecto sandbox until SIGTERM. Deposits that name no address are told to the gateway."""
     from naru.sandbox.hecto import server
@@ -95,6 +105,10 @@ def serve_sandbox(
             public_url=f"http://{host}:{port}",
             vbank_noti_url=f"{gateway_url}/settle_payments/notice_vbank",
             night_cancel=night_cancel,
+            delay_ms=delay_ms,
+            lenient=lenient,
+            control_open=open_control,
+            reset_allowed=allow_reset,
         ),
         host,
         port,

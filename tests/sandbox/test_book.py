@@ -1,6 +1,7 @@
 """The book: it survives a killed process, and no card number is ever in it."""
 
 import http.client
+import json
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sandbox.client import GOOD, Hecto, Receiver, code
+from tests.sandbox.client import GOOD, KEYS, Hecto, Receiver, code
 from tests.sandbox.conftest import free_port
 
 from naru.connectors.hecto import messages
+from naru.sandbox.hecto import desk
+from naru.sandbox.hecto.trades import Ask
 
 PROGRAM = """
 import sys
@@ -202,3 +205,21 @@ def test_the_page_shows_trades_notis_complaints_and_takes_forms(hecto: Hecto, re
     assert " onclick=" not in page
     assert "<style" not in page
     assert f"‘{'nothing'}’ 거래가 없습니다." in hecto.raw("GET", "/?q=nothing")[2].decode()
+
+
+def test_a_mistake_of_the_sandbox_shows_nothing_of_the_request(
+    hecto: Hecto, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def break_down(ask: Ask) -> dict[str, str]:
+        raise ValueError(f"invalid literal: {ask.values['cardNo']}")
+
+    monkeypatch.setitem(desk.RULES, messages.CARD_PAY.id, break_down)
+    body = json.dumps(messages.build_request(messages.CARD_PAY, hecto.payment(), KEYS)).encode()
+    status, _, answer = hecto.raw("POST", messages.CARD_PAY.path, body)
+    assert (status, json.loads(answer)) == (500, {"error": "internal error"})
+    monkeypatch.undo()
+    assert hecto.trades() == []
+    assert hecto.pay().done
+    shown = "".join(capfd.readouterr())
+    assert "request.failed" in shown
+    assert GOOD not in shown

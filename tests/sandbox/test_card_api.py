@@ -9,7 +9,7 @@ from tests.sandbox.client import GOOD, KEYS, Hecto, code
 
 from naru.connectors.hecto import crypto, messages
 from naru.connectors.hecto.messages import Sealed
-from naru.sandbox.hecto import cards
+from naru.sandbox.hecto import cards, desk
 
 
 def test_a_good_card_is_approved_and_gets_a_key(hecto: Hecto) -> None:
@@ -266,10 +266,17 @@ def test_the_inquiry_looks_one_day_around_and_compares_the_amount(hecto: Hecto) 
     assert hecto.inquire(asked, orgTrdDt="20300309").done
     assert hecto.inquire(asked, orgTrdDt="20300311").done
     assert code(hecto.inquire(asked, orgTrdDt="20300312")) == "ST06"
+    assert code(hecto.inquire(asked, orgTrdDt="00010101")) == "ST09"
     assert code(hecto.inquire(asked, trdAmt="2999")) == "ST06"
     assert code(hecto.inquire(asked, method="RA")) == "ST06"
     assert code(hecto.inquire(asked, mchtId="nobody")) == "ST47"
-    assert {(c["code"], c["field"]) for c in hecto.complaints()} == {("ST06", "trdAmt"), ("ST47", "mchtId")}
+    complaints = {(c["code"], c["field"]) for c in hecto.complaints()}
+    assert complaints == {("ST09", "orgTrdDt"), ("ST06", "trdAmt"), ("ST47", "mchtId")}
+
+
+def test_every_api_message_has_its_rules() -> None:
+    declared = {m.id for m in messages.ALL if m.transport is messages.Transport.JSON}
+    assert declared == set(desk.RULES)
 
 
 BODY_FLAWS: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [

@@ -51,7 +51,7 @@ def answer(ask: Ask, *, appear_after_denial_ms: int = clock.SECOND) -> dict[str,
 def _candidates(ask: Ask) -> list[Trade]:
     """Trades under that order number on the day asked for, the one before or the one after."""
     asked = ask.get("orgTrdDt")
-    if clock.parse_stamp(asked + "000000") is None:
+    if clock.parse_stamp(asked + "000000") is None or not "2000" <= asked[:4] <= "2999":
         raise Refuse("ST09", field="orgTrdDt", complain=True)
     found = trades.find_all(
         ask.book,
