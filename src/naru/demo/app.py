@@ -27,6 +27,7 @@ from naru.demo.orders import Event, Order, OrderBook, now
 
 HERE = Path(__file__).parent
 SHOP_NAME = "한뼘다실"
+METHODS = (("card", "신용카드"), ("trans", "계좌이체"), ("phone", "휴대폰"))
 MOST_AT_ONCE = 9
 BODY_LIMIT = 64 * 1024
 
@@ -141,7 +142,10 @@ def checkout(shop: TheShop, merchant_uid: FromPath[str]) -> Html | Redirect:
         "merchant_uid": order.merchant_uid, "name": order.name, "amount": order.amount, "imp_code": settings.imp_code,
         "channel_key": settings.channel_key, "company": SHOP_NAME, "company_en": "Hanppyeom Tea",
     }  # fmt: skip
-    return page("checkout", order=order, goods=shelf.BY_ID.get(order.goods), said=said, gateway=settings.gateway_public)
+    return page(
+        "checkout", order=order, goods=shelf.BY_ID.get(order.goods), said=said, methods=METHODS,
+        gateway=settings.gateway_public,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- what reaches the shop
