@@ -6,7 +6,8 @@ the card or the PG said no; look-ups that find nothing are 404, authentication i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
@@ -191,6 +192,15 @@ def words(refusal: Refused) -> str:
     """The Korean sentence of a refusal."""
     text = _TABLE[refusal.why][2]
     return text if isinstance(text, str) else text(refusal.facts)
+
+
+@contextlib.contextmanager
+def bad_requests() -> Generator[None]:
+    """Refusals that actions tell with HTTP 200 are 400 in look-ups, lists and wherever PortOne's schema says so."""
+    try:
+        yield
+    except Refused as refusal:
+        raise Refused(refusal.why, **{"status": 400, "code": -1, **refusal.facts}) from None
 
 
 def refused(refusal: Refused) -> Response[bytes]:

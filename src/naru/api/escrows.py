@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from litestar import Response, get, post, put
+from litestar.params import FromPath
 
 from naru.api import answers, wire
 from naru.api.guard import ApiRequest, caller, context, params
@@ -85,19 +86,19 @@ async def _keep(request: ApiRequest, imp_uid: str, *, new: bool) -> Response[byt
 
 
 @post("/escrows/logis/{imp_uid:str}", status_code=200)
-async def register(request: ApiRequest, imp_uid: str) -> Response[bytes]:
+async def register(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """POST /escrows/logis/{imp_uid}."""
     return await _keep(request, imp_uid, new=True)
 
 
 @put("/escrows/logis/{imp_uid:str}", status_code=200)
-async def change(request: ApiRequest, imp_uid: str) -> Response[bytes]:
+async def change(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """PUT /escrows/logis/{imp_uid}."""
     return await _keep(request, imp_uid, new=False)
 
 
 @get("/escrows/logis/{imp_uid:str}")
-async def read(request: ApiRequest, imp_uid: str) -> Response[bytes]:
+async def read(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """GET /escrows/logis/{imp_uid}."""
     who, cx = await caller(request), context(request)
     kept = await escrow.read(cx, who.store_id, wire.segment(imp_uid))

@@ -87,7 +87,8 @@ def _sorting(q: wire.Params) -> str:
 
 def paging(q: wire.Params) -> tuple[int, int]:
     """``page`` from 1 and ``limit`` 1…1000, default 20. Raises Refused (400)."""
-    number, limit = q.integer("page"), q.integer("limit")
+    with answers.bad_requests():
+        number, limit = q.integer("page"), q.integer("limit")
     number = 1 if number is None else number
     limit = 20 if limit is None else limit
     if not 1 <= number <= 10**7:
@@ -137,9 +138,9 @@ async def by_status(request: ApiRequest, status: FromPath[str]) -> Response[byte
     q = query(request)
     wanted = _status(status, anything=("all",))
     number, limit = paging(q)
-    until = q.when("to")
+    with answers.bad_requests():
+        since, until = q.when("from"), q.when("to")
     until = Instant(cx.clock()) if until is None else Instant(until + 999)
-    since = q.when("from")
     since = Instant(max(0, until - WINDOW_MS)) if since is None else since
     if not 0 <= until - since <= WINDOW_MS + 999:
         raise Refused(Why.PARAMETER, name="from", problem="조회 기간은 90일 이내여야 합니다", status=400, code=-1)

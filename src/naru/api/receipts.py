@@ -6,8 +6,6 @@ turn down, 500 where the tax desk refused, 501 where the merchant has no contrac
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator
 from typing import Any
 
 from litestar import Response, delete, get, post
@@ -24,15 +22,6 @@ from naru.service.receipts import Answered, Buyer, Sale, Standing
 
 NO_CONTRACT = "1000"
 CHECKING = "현금영수증 처리 결과를 확인하고 있습니다. 잠시 후 조회해 주세요."
-
-
-@contextlib.contextmanager
-def bad_requests() -> Generator[None]:
-    """Refusals that other actions tell with HTTP 200 are 400 here."""
-    try:
-        yield
-    except Refused as refusal:
-        raise Refused(refusal.why, **{"status": 400, "code": -1, **refusal.facts}) from None
 
 
 def read_buyer(p: wire.Params) -> Buyer:
@@ -101,7 +90,7 @@ async def issue(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """POST /receipts/{imp_uid}."""
     who, cx = await caller(request), context(request)
     uid = wire.segment(imp_uid)
-    with bad_requests():
+    with answers.bad_requests():
         p = await params(request)
         pg_tid = p.text("pg_tid", 64)
         done = await receipts.issue(
@@ -117,7 +106,7 @@ async def cancel(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]
     """DELETE /receipts/{imp_uid}."""
     who, cx = await caller(request), context(request)
     uid = wire.segment(imp_uid)
-    with bad_requests():
+    with answers.bad_requests():
         pg_tid = (await params(request)).text("pg_tid", 64)
         done = await receipts.cancel(cx, who.store_id, imp_uid=uid, pg_tid=pg_tid)
     return _failed(done, "현금영수증 취소") or answers.ok(
@@ -136,7 +125,7 @@ async def look_up_external(request: ApiRequest, merchant_uid: FromPath[str]) -> 
 async def issue_external(request: ApiRequest, merchant_uid: FromPath[str]) -> Response[bytes]:
     """POST /receipts/external/{merchant_uid}."""
     who, cx = await caller(request), context(request)
-    with bad_requests():
+    with answers.bad_requests():
         p = await params(request)
         uid = wire.segment(merchant_uid)
         if len(uid) > 40:
@@ -159,7 +148,7 @@ async def cancel_external(request: ApiRequest, merchant_uid: FromPath[str]) -> R
     who, cx = await caller(request), context(request)
     uid = wire.segment(merchant_uid)
     await receipts.look_up(cx, who.store_id, merchant_uid=uid)
-    with bad_requests():
+    with answers.bad_requests():
         done = await receipts.cancel(cx, who.store_id, merchant_uid=uid)
     return _failed(done, "현금영수증 취소") or answers.ok(
         receipt_object(await receipts.look_up(cx, who.store_id, merchant_uid=uid))

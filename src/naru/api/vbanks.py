@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from litestar import Response, delete, post, put
+from litestar.params import FromPath
 
 from naru.api import answers, wire
 from naru.api.guard import ApiRequest, caller, context, params
@@ -109,7 +110,7 @@ def why_not(outcome: Outcome, checking: str) -> str:
 
 
 async def _shown(cx: Context, store_id: int, imp_uid: str) -> Response[bytes]:
-    return answers.ok(wire.payment_object(await look_up(cx, store_id, imp_uid), cx.public_url))
+    return answers.ok(wire.payment_object(await look_up(cx, store_id, imp_uid), cx))
 
 
 @post("/vbanks", status_code=200)
@@ -147,7 +148,7 @@ async def _change(request: ApiRequest, imp_uid: str | None) -> Response[bytes]:
 
 
 @put("/vbanks/{imp_uid:str}", status_code=200)
-async def change_one(request: ApiRequest, imp_uid: str) -> Response[bytes]:
+async def change_one(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """PUT /vbanks/{imp_uid}."""
     return await _change(request, imp_uid)
 
@@ -159,7 +160,7 @@ async def change(request: ApiRequest) -> Response[bytes]:
 
 
 @delete("/vbanks/{imp_uid:str}", status_code=200)
-async def revoke(request: ApiRequest, imp_uid: str) -> Response[bytes]:
+async def revoke(request: ApiRequest, imp_uid: FromPath[str]) -> Response[bytes]:
     """DELETE /vbanks/{imp_uid}."""
     who, cx = await caller(request), context(request)
     p = await params(request)
