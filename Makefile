@@ -1,6 +1,6 @@
 # Every target with a "##" comment is listed by `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test test-nobrowser check lint fmt bench lock clean
+.PHONY: help install install-dev up test test-nobrowser check lint fmt bench chaos lock clean
 
 bin := .venv/bin
 # Half a core is worse than one: two workers only where there are two cores.
@@ -42,6 +42,9 @@ fmt: install-dev ## format the code and repair what ruff can repair
 
 bench: install-dev ## compare speed and size with the floor server (ARGS="--help" lists the options)
 	@$(bin)/python -m bench $(ARGS)
+
+chaos: install-dev ## faults and kill -9 by seed, then compare both sides' books (ARGS="--seed 7 --payments 500")
+	@$(bin)/python -m tests.chaos $(ARGS)
 
 lock: install-dev ## resolve the dependencies anew into the lock files
 	@scripts/lock $(ARGS)

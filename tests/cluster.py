@@ -8,11 +8,14 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,22 @@ class Cluster:
     def restart(self, mode: str = "fast") -> None:
         self.stop(mode)
         self.start()
+
+    def kill_9(self) -> None:
+        """SIGKILL to the server and every process of it, then start it again: it recovers from its log."""
+        pid = int((self.dir / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for victim in (pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        for _ in range(50):
+            try:
+                self.start()
+            except subprocess.CalledProcessError:  # what the dead have left is still being cleared away
+                time.sleep(0.2)
+            else:
+                return
+        raise RuntimeError("PostgreSQL does not start after SIGKILL")
 
     def sql(self, *statements: str) -> None:
         async def work() -> None:

@@ -98,9 +98,20 @@ def dev(
     database_url: str | None = None,
     night_cancel: bool = False,
     log_level: str = "warning",
+    chaos: int | None = None,
+    payments: int = 120,
 ) -> None:
-    """Start gateway, sandbox and demo shop for development, and print what to try."""
+    """Start gateway, sandbox and demo shop for development, and print what to try.
+
+    With --chaos SEED: run a campaign of that many payments instead, with faults and kill -9, and compare the books.
+    """
     from naru import dev as development
+
+    if chaos is not None:
+        from naru.chaos import campaign
+
+        at = campaign.Where(data_dir / f"chaos-{chaos}", database_url, host, port, sandbox_port, shop_port)
+        raise SystemExit(campaign.run(at, seed=chaos, payments=payments))
 
     raise SystemExit(
         development.run(
@@ -111,11 +122,11 @@ def dev(
 
 
 @app.command(name="_gateway", show=False)
-def _gateway(*, data_dir: DataDir = DATA_DIR, log_level: str = "warning") -> None:
+def _gateway(*, data_dir: DataDir = DATA_DIR, log_level: str = "warning", port: int | None = None) -> None:
     """The gateway process of `naru dev`."""
     from naru import dev as development
 
-    development.serve_gateway(data_dir, log_level)
+    development.serve_gateway(data_dir, log_level, port)
 
 
 @app.command

@@ -45,7 +45,7 @@ from naru.connectors.hecto.gateway import HectoGateway
 from naru.console import routes as console
 from naru.domain.refusal import Refused
 from naru.jobs.deliver import Sender, probe
-from naru.jobs.timemachine import advance, tell_sandbox
+from naru.jobs.timemachine import advance, follow, tell_sandbox
 from naru.jobs.worker import Runner
 from naru.service.context import Context
 from naru.settings import Settings
@@ -88,7 +88,7 @@ class Parts:
     def __init__(self, settings: Settings, clock: Clock, db: Database) -> None:
         self.settings = settings
         self.db = db
-        self.client = Client()
+        self.client = Client(connect_s=settings.pg_connect_s, read_s=settings.pg_read_s)
         self.sender = Sender(allow_private=settings.development or settings.allow_private_targets)
         gateway = HectoGateway(self.client, clock, public_url=settings.public_url, sandbox_url=settings.sandbox_url)
         self.cx = Context(
@@ -98,10 +98,13 @@ class Parts:
             clock=clock,
             public_url=settings.public_url,
             development=settings.development,
+            budget_s=settings.budget_s,
         )
         if settings.development and settings.crash_at:
-            self.cx.crash = partial(_die_at, settings.crash_at)
+            self.cx.crash = _dying_at(settings.crash_at)
         self.runner = Runner(self.cx, self.sender)
+        if settings.development:
+            self.runner.timetable.append(partial(follow, self.cx))
         self.cx.wake = self.runner.wake
         self.cx.ask_shop = self.sender.ask
 
@@ -114,9 +117,19 @@ class Parts:
         await self.db.close()
 
 
-def _die_at(wanted: str, point: str) -> None:
-    if point == wanted:
-        os.kill(os.getpid(), signal.SIGKILL)
+def _dying_at(where: str) -> Callable[[str], None]:
+    """Kill this process the n-th time it comes to a named point (``point`` or ``point:n``)."""
+    wanted, _, number = where.partition(":")
+    left = int(number or 1)
+
+    def crash(point: str) -> None:
+        nonlocal left
+        if point == wanted:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return crash
 
 
 async def open_parts(settings: Settings, clock: Clock | None = None) -> Parts:

@@ -40,18 +40,20 @@ def settings_of(data_dir: Path) -> Settings:
         log_level=given["log_level"],
         log_json=False,
         crash_at=os.environ.get("NARU_CRASH_AT", ""),
+        **given.get("limits", {}),
     )
 
 
-def serve_gateway(data_dir: Path, log_level: str) -> None:
-    """The gateway process: makes the development store if need be, then serves."""
+def serve_gateway(data_dir: Path, log_level: str, port: int | None = None) -> None:
+    """The gateway process: makes the development store if need be, then serves (on another *port* than the first)."""
     from dataclasses import replace
 
     from naru import serving
     from naru.app import open_parts
     from naru.service import console_access, setup
 
-    settings = replace(settings_of(data_dir), log_level=log_level)
+    settings = settings_of(data_dir)
+    settings = replace(settings, log_level=log_level, port=port or settings.port)
 
     async def prepare() -> None:
         parts = await open_parts(settings)

@@ -37,7 +37,13 @@ class Settings:
     """Webhooks to private and loopback addresses; on in development."""
     clock_offset_ms: int = 0
     crash_at: str = ""
-    """Development only: the process kills itself at this named point, for the crash tests."""
+    """Development only: the process kills itself at this named point (``asked``, or ``asked:3`` for the third
+    time it comes there), for the crash tests."""
+    pg_connect_s: float = 5.0
+    pg_read_s: float = 20.0
+    budget_s: float = 28.0
+    """Limits of one call to the PG and of one request to us (design §5). Only development changes them: a
+    chaos campaign cannot wait twenty seconds for every lost answer."""
 
 
 def key_from_hex(text: str) -> bytes:
