@@ -61,7 +61,7 @@ def auth_no(number: str) -> str:
 
 class FakeGateway:
     """The other side. *faults* is a queue of names, one per money-moving call: ``lost_before``, ``lost_after``,
-    ``unsent``, ``decline``, ``wrong_amount``, ``hang``, or empty for none."""
+    ``unsent``, ``decline``, ``decline_after`` (it says no and does it), ``wrong_amount``, or empty for none."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -129,6 +129,8 @@ class FakeGateway:
             return Unknown("응답 없음")
         if fault == "wrong_amount":
             return Unknown("금액 불일치", mismatch=True)
+        if fault == "decline_after":
+            return Declined("CA31", "한도초과")
         return Done(
             trade.tid, won(payment.amount), self.clock(),
             Details(apply_num="30001234", card_name="신한카드", card_code="366", card_number="411111******1111"),
@@ -208,6 +210,8 @@ class FakeGateway:
         trade.rounds += 1
         if fault == "lost_after":
             return Unknown("응답 없음")
+        if fault == "decline_after":
+            return Declined("CA83", "취소 불가")
         return Done(f"C{cancel.attempt_id}", cancel.amount, self.clock(), balance=won(trade.amount - trade.cancelled))
 
     async def issue_account(self, channel: Channel, issue: IssueAccount, *, again: bool = False) -> Outcome:

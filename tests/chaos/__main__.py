@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from naru.chaos import campaign
@@ -18,13 +19,15 @@ from tests.live import free_port
 
 def one(seed: int, payments: int, database: str, directory: Path) -> int:
     """One campaign; 0 when the books agree."""
-    ports = {name: free_port() for name in ("port", "sandbox_port", "shop_port", "second_port")}
+    where = campaign.Where(
+        directory, port=free_port(), sandbox_port=free_port(), shop_port=free_port(), second_port=free_port()
+    )
     if database == "sqlite":
-        return campaign.run(campaign.Where(directory, **ports), seed=seed, payments=payments)
+        return campaign.run(where, seed=seed, payments=payments)
     cluster = Cluster(durable=True)
     try:
         cluster.sql("CREATE DATABASE chaos")
-        where = campaign.Where(directory, cluster.url("chaos"), restart_database=cluster.kill_9, **ports)
+        where = replace(where, database_url=cluster.url("chaos"), restart_database=cluster.kill_9)
         return campaign.run(where, seed=seed, payments=payments)
     finally:
         cluster.remove()

@@ -26,7 +26,7 @@ from naru.domain.payment import (
     ask_net_cancel,
     show,
     sub_id,
-    tell_open,
+    tell,
 )
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import AttemptId, ImpUid, Instant, MerchantUid, Won, won
@@ -92,7 +92,7 @@ def test_the_first_final_answer_stands_until_done_overrules_it() -> None:
 
 def test_what_was_told_failed_stays_failed_and_is_to_be_taken_back() -> None:
     p = apply_pay(asked(), UID, Unknown("?"), NOW, paid_by_other=False).payment
-    p = tell_open(p, UID, "확인 중", NOW)
+    p = tell(p, UID, "확인 중", NOW)
     p = apply_pay(p, UID, done(), NOW, paid_by_other=False).payment
     assert (p.void, show(p).status, show(p).cancel_amount) == (Void.TOLD_FAILED, Status.FAILED, 0)
     net = ask_net_cancel(p, sub_id(UID, "C", 1), NOW)

@@ -437,7 +437,8 @@ def apply_pay(p: Payment, attempt_id: str, outcome: Outcome, now: Instant, *, pa
             p = p.with_entry(
                 Entry(attempt.id, EntryKind.APPROVE, outcome.amount, outcome.pg_tid, outcome.at, attempt.id)
             )
-            if outcome.also_cancelled:
+            if outcome.also_cancelled and p.open_cancel is None:
+                # With a cancel open the total may already hold it: the settle job tells them apart.
                 p = absorb_cancelled(p, outcome.pg_tid, outcome.also_cancelled, now, Purpose.NIGHT).payment
             return Applied(p, alarm)
         case Declined():
@@ -525,15 +526,19 @@ def unless_final(p: Payment, attempt: Attempt, state: State, code: str | None, m
     return p.with_attempt(replace(attempt, state=state, settled_at=settled, pg_code=code, pg_message=message))
 
 
-def tell_open(p: Payment, attempt_id: str, message: str, now: Instant) -> Payment:
-    """The caller is about to be answered while the result is open.
+def tell(p: Payment, attempt_id: str, message: str, now: Instant) -> Payment:
+    """The caller is about to be answered; *message* is what it hears of a payment whose result is open.
 
-    About a payment it hears "failed" (V1 has no other word), and from now on nothing of it is kept;
-    about a cancel it hears that it is being checked.
+    About such a payment it hears "failed" (V1 has no other word), and about one that was declined too:
+    from now on nothing of it is kept. About an open cancel it hears that it is being checked.
     """
     attempt = p.attempt(attempt_id)
     assert attempt is not None
-    assert attempt.is_open
-    if attempt.op in (Op.PAY, Op.ISSUE):
+    if attempt.told is Told.FAILED:
+        return p
+    asks = attempt.op in (Op.PAY, Op.ISSUE)
+    if asks and attempt.is_open:
         return p.with_attempt(replace(attempt, told=Told.FAILED, settled_at=now, pg_message=message))
-    return p.with_attempt(replace(attempt, told=Told.CHECKING))
+    if asks and attempt.state is not State.DONE:
+        return p.with_attempt(replace(attempt, told=Told.FAILED))
+    return p.with_attempt(replace(attempt, told=Told.CHECKING if attempt.is_open else Told.RESULT))

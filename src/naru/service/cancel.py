@@ -10,7 +10,7 @@ from naru import logs
 from naru.domain import standard
 from naru.domain.channel import Channel
 from naru.domain.deadlines import RefundTo, demand_cancellable, needs_account
-from naru.domain.outcome import Declined, Done, Finding, NoSuchTrade, Outcome, Pending, Unknown
+from naru.domain.outcome import Declined, Done, Finding, NoSuchTrade, NotSent, Outcome, Pending, Unknown
 from naru.domain.payment import (
     MONEY_IN,
     Attempt,
@@ -27,7 +27,7 @@ from naru.domain.payment import (
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import DAY, AttemptId, Instant, Won, won
 from naru.domain.vbank import check_open
-from naru.service.context import LEASE_MS, Context
+from naru.service.context import LEASE_MS, SEND_WITHIN_MS, Context
 from naru.service.ports import Cancel, Question
 from naru.service.settle import Settled, settle_now
 from naru.store import payments, views
@@ -124,8 +124,8 @@ def _find(order: CancelOrder) -> Tx[str]:
 def _same(p: Payment, order: CancelOrder) -> Attempt | None:
     """The earlier cancel that this request repeats.
 
-    With an ``Idempotency-Key``: any of that key. Without: one whose caller heard "being checked",
-    that has since turned out done and that the shop has not learnt of (design §8).
+    With an ``Idempotency-Key``: any of that key. Without: one whose caller heard "being checked" or
+    nothing at all, that has since turned out done and that the shop has not learnt of (design §8).
     """
     mine = [a for a in p.attempts if a.op is Op.CANCEL and a.purpose is order.purpose and a.request]
     if order.idempotency_key is not None:
@@ -136,8 +136,9 @@ def _same(p: Payment, order: CancelOrder) -> Attempt | None:
                 return a
         return None
     for a in mine:
-        told_open = a.told is Told.CHECKING and a.state is State.DONE and not a.seen
-        if told_open and a.request == order.fingerprint:
+        # Told nothing: the process died before it could answer, and somebody else settled it.
+        unheard = a.told in (Told.CHECKING, Told.NOTHING) and a.state is State.DONE and not a.seen
+        if unheard and a.request == order.fingerprint:
             return a
     return None
 
@@ -231,7 +232,10 @@ async def cancel(cx: Context, order: CancelOrder) -> Cancelled:
 async def _call_and_settle(cx: Context, store_id: int, asked: _Asked, deadline: float) -> Cancelled:
     channel = await cx.channel(store_id, asked.channel_id)
     p, attempt = asked.payment, asked.attempt
-    outcome: Outcome = await cx.gateway.cancel(channel, to_cancel(p, attempt, asked.refund))
+    if cx.clock() - attempt.asked_at > SEND_WITHIN_MS:
+        outcome: Outcome = NotSent("요청이 제때 전송되지 않았습니다")
+    else:
+        outcome = await cx.gateway.cancel(channel, to_cancel(p, attempt, asked.refund))
     cx.crash("answered")
     if isinstance(outcome, Unknown) and not outcome.mismatch:
         left = deadline - asyncio.get_running_loop().time()

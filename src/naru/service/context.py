@@ -27,6 +27,10 @@ LEASE_MS = 40_000
 """How long after *ask* the settle job leaves an attempt to the request that made it: the call's own
 limits (connect 5 s, read 20 s) and one inquiry fit in."""
 
+SEND_WITHIN_MS = 20_000
+"""An attempt that could not be sent so soon after *ask* (the process was stopped, the machine slept) is not sent
+any more: others have looked for it meanwhile, and may have told the shop that it never happened."""
+
 
 def _no_crash(_point: str) -> None:
     return

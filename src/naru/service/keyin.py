@@ -10,16 +10,16 @@ from typing import Any
 
 from naru import logs
 from naru.domain.channel import Channel, choose
-from naru.domain.outcome import Done, Outcome, Sealed, Unknown
+from naru.domain.outcome import Done, NotSent, Outcome, Sealed, Unknown
 from naru.domain.payment import Attempt, Op, Payment, Purpose, State, Void
 from naru.domain.refusal import Refused, Why
-from naru.domain.values import AttemptId, ImpUid, MerchantUid, won
+from naru.domain.values import AttemptId, ImpUid, Instant, MerchantUid, won
 from naru.pan import Card
-from naru.service.context import LEASE_MS, Context
+from naru.service.context import LEASE_MS, SEND_WITHIN_MS, Context
 from naru.service.ports import CardPayment, Question
 from naru.service.settle import Settled, settle_now
 from naru.store import payments
-from naru.store.db import Tx
+from naru.store.db import Conflict, Tx
 
 log = logs.logger("keyin")
 
@@ -189,8 +189,14 @@ async def charge(
     pause = cx.patience_s
     while True:
         imp_uid = cx.new_imp_uid(by_api=True)
-        if await cx.db.write(_ask, order, channel, imp_uid, cx.clock(), also, known):
-            break
+        now = cx.clock()
+        try:
+            if await cx.db.write(_ask, order, channel, imp_uid, now, also, known):
+                break
+        except Conflict as taken:
+            if taken.table != "payments":
+                raise
+            continue  # the number is another payment's: draw again
         left = deadline - loop.time()
         if left <= 0 or not wait:
             raise Refused(Why.BEING_CHECKED, merchant_uid=order.merchant_uid)
@@ -201,15 +207,17 @@ async def charge(
         settled = await settle_now(cx, imp_uid, known, telling=telling)
         assert settled is not None
         return Charged(settled, known)
-    return await cx.to_the_end(_call_and_settle(cx, order, channel, imp_uid, card, billing_key, deadline, telling))
+    work = _call_and_settle(cx, order, channel, imp_uid, now, card, billing_key, deadline, telling)
+    return await cx.to_the_end(work)
 
 
-async def _call_and_settle(
-    cx: Context, order: CardOrder, channel: Channel, imp_uid: ImpUid, card: Card | None, billing_key: Sealed | None,
-    deadline: float, telling: bool,
-) -> Charged:  # fmt: skip
-    asked_at = cx.clock()
-    outcome = await cx.gateway.pay(
+async def _call(
+    cx: Context, order: CardOrder, channel: Channel, imp_uid: ImpUid, asked_at: Instant, card: Card | None,
+    billing_key: Sealed | None,
+) -> Outcome:  # fmt: skip
+    if cx.clock() - asked_at > SEND_WITHIN_MS:
+        return NotSent("요청이 제때 전송되지 않았습니다")
+    return await cx.gateway.pay(
         channel,
         CardPayment(
             attempt_id=AttemptId(imp_uid),
@@ -225,6 +233,13 @@ async def _call_and_settle(
             billing_key=billing_key,
         ),
     )
+
+
+async def _call_and_settle(
+    cx: Context, order: CardOrder, channel: Channel, imp_uid: ImpUid, asked_at: Instant, card: Card | None,
+    billing_key: Sealed | None, deadline: float, telling: bool,
+) -> Charged:  # fmt: skip
+    outcome = await _call(cx, order, channel, imp_uid, asked_at, card, billing_key)
     cx.crash("answered")
     asked_again = False
     if isinstance(outcome, Unknown) and not outcome.mismatch:

@@ -6,6 +6,8 @@ its taker simply comes due again.
 
 from __future__ import annotations
 
+import asyncio
+
 from naru import logs
 from naru.domain.outcome import Declined, Done, NoSuchTrade, NotSent, Outcome, Pending, Unknown
 from naru.domain.payment import Attempt, Op, Payment, Purpose, State, Told
@@ -42,8 +44,14 @@ async def check_due(cx: Context, most: int = 20) -> int:
     """Look at attempts whose time has come. Returns how many there were."""
     now = cx.clock()
     rows = await cx.db.write(payments.claim_checks, now, now + LEASE_MS, most)
-    for row in rows:
-        await check(cx, row.id, row.checks)
+    # Side by side, because the lease covers one look and not a queue of them: while the PG hangs each takes its
+    # whole time limit. One that fails comes due again like one whose taker died.
+    results = await asyncio.gather(*(check(cx, row.id, row.checks) for row in rows), return_exceptions=True)
+    for row, result in zip(rows, results, strict=True):
+        if isinstance(result, Exception):
+            log.error("check.failed", attempt=row.id, exc_info=result)
+        elif isinstance(result, BaseException):
+            raise result
     return len(rows)
 
 
@@ -57,6 +65,8 @@ async def check(cx: Context, attempt_id: str, checks: int) -> None:
     if not attempt.is_open:
         await cx.db.write(payments.check_again, attempt_id, None)
         return
+    if stored.attempt_rows[attempt_id].checks != checks:
+        return  # somebody else has taken it since: this process was stopped for longer than the lease
     if attempt.op in (Op.CHANGE, Op.REVOKE) or (attempt.op is Op.ISSUE and stored.payment.by_api):
         outcome, opens_at = await look_again(cx, stored, attempt, checks)
         if opens_at is not None:

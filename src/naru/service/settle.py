@@ -28,7 +28,7 @@ from naru.domain.payment import (
     ask_net_cancel,
     show,
     sub_id,
-    tell_open,
+    tell,
 )
 from naru.domain.values import HOUR, MINUTE, Instant
 from naru.domain.vbank import (
@@ -212,9 +212,9 @@ def settle(
             applied = apply_cancel(p, attempt_id, outcome, now)
     done = applied.payment.attempt(attempt_id)
     assert done is not None
-    if telling and done.is_open:
+    if telling:
         words = TOLD_UNISSUED if p.is_account else TOLD_UNKNOWN
-        applied = replace(applied, payment=tell_open(applied.payment, attempt_id, words, now))
+        applied = replace(applied, payment=tell(applied.payment, attempt_id, words, now))
     details, tid = (outcome.details, outcome.pg_tid) if isinstance(outcome, Done) else (None, None)
     if p.is_account and done.state is not State.DONE:
         details = tid = None  # what does not fit the question fills no gap

@@ -119,7 +119,9 @@ _UNSEEN = Statement(
     select(attempts.c.id).where(
         attempts.c.imp_uid == bindparam("imp_uid"),
         attempts.c.seen == 0,
-        attempts.c.told == "checking",
+        attempts.c.op == Op.CANCEL.value,
+        attempts.c.request != "",
+        attempts.c.told.in_((Told.CHECKING.value, Told.NOTHING.value)),
         attempts.c.state == State.DONE.value,
     )
 )
@@ -450,7 +452,7 @@ def mark_all_heard(heard: dict[str, int]) -> Tx[None]:
 
 
 def unseen(imp_uid: str) -> Tx[bool]:
-    """Whether a cancel that was told "being checked" is done without the shop having learnt so."""
+    """Whether a cancel whose caller heard "being checked", or nothing, is done without the shop having learnt so."""
     rows = yield _UNSEEN(imp_uid=imp_uid)
     return bool(rows)
 
