@@ -150,12 +150,11 @@ class Town:
     async def stop(self, *names: str) -> None:
         """SIGTERM and wait; all of them when none is named. Raises RuntimeError if one had to be killed."""
         slow: list[str] = []
-        chosen = list(names or self.running)
-        for name in chosen:
-            if self.running[name].poll() is None:
-                self.running[name].terminate()
-        for name in chosen:
-            process = self.running.pop(name)
+        ending = {name: self.running.pop(name) for name in (names or tuple(self.running))}  # `watch` lets them rest
+        for process in ending.values():
+            if process.poll() is None:
+                process.terminate()
+        for name, process in ending.items():
             try:
                 await asyncio.to_thread(process.wait, 60)
             except subprocess.TimeoutExpired:
