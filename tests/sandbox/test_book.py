@@ -177,6 +177,17 @@ def test_transactions_are_paged_and_found(hecto: Hecto) -> None:
     assert len(hecto.trades(mchtTrdNo=pages[1][0]["mchtTrdNo"])) == 1
 
 
+def test_nonsense_to_the_controls_is_refused(hecto: Hecto) -> None:
+    for wrong in ({}, {"advance_ms": "soon"}, {"offset_ms": 1, "advance_ms": 1}, {"advance_ms": 10**18}):
+        hecto.post("/_sandbox/clock", wrong, expect=400)
+    assert hecto.get("/_sandbox/clock")["offset_ms"] == 0
+    assert hecto.post("/_sandbox/deposits", {"account": "1", "amount": "9" * 30})["outcome"] == "refused"
+    hecto.post("/_sandbox/deposits", {"account": "1", "amount": "-5"}, expect=400)
+    assert hecto.raw("POST", "/_sandbox/faults", b"[]", {"Content-Type": "application/json"})[0] == 400
+    assert hecto.raw("GET", "/_sandbox/transactions?limit=x")[0] == 400
+    assert hecto.get("/_sandbox/transactions?limit=0")["transactions"] == []
+
+
 def test_a_mid_of_ones_own(hecto: Hecto) -> None:
     assert code(hecto.pay("imp_shop1")) == "ST47"
     made = hecto.post("/_sandbox/merchants", {"mid": "imp_shop1", "like": "nxca_jt_bi"})

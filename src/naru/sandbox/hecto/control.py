@@ -26,6 +26,7 @@ from naru.sandbox.hecto.trades import NEVER, Trade
 log = structlog.get_logger()
 Json = dict[str, Any]
 Asked = Request[Any, Any, Any]
+_FURTHEST_MS = 100 * 365 * clock.DAY
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -33,7 +34,7 @@ def router(room: Room) -> Router:
     @get("/transactions")
     async def transactions(request: Asked) -> Json:
         query = request.query_params
-        limit = min(_number(query.get("limit"), 50), 500)
+        limit = max(1, min(_number(query.get("limit"), 50), 500))
         listed = trades.listed(
             room.book,
             mcht_trd_no=query.get("mchtTrdNo", ""),
@@ -112,7 +113,10 @@ def router(room: Room) -> Router:
             raise ClientException(detail=str(error)) from None
         if (offset is None) == (advance is None):
             raise ClientException(detail="offset_ms or advance_ms")
-        room.clock.offset_ms = offset if offset is not None else room.clock.offset_ms + (advance or 0)
+        moved = offset if offset is not None else room.clock.offset_ms + (advance or 0)
+        if abs(moved) > _FURTHEST_MS:
+            raise ClientException(detail="not more than a hundred years away")
+        room.clock.offset_ms = moved
         with room.book.write():
             room.book.set_note("clock_offset_ms", str(room.clock.offset_ms))
         room.sender.wake()

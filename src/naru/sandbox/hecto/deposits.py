@@ -79,7 +79,7 @@ def _account(room: Room, what: PayIn) -> Account:
         raise Turned("이미 입금된 계좌입니다.")
     if not account.alive(now):
         raise Turned("입금 기한이 지났습니다.")
-    if what.amount < 1:
+    if not 1 <= what.amount < 10**12:  # trdAmt has twelve digits
         raise Turned("입금 금액이 올바르지 않습니다.")
     if what.exact and account.kind != "3" and what.amount != account.amount:
         raise Turned(f"입금 금액이 다릅니다. ({account.amount:,}원)")
@@ -199,7 +199,7 @@ def _remember(room: Room, what: PayIn, trd_no: str, outcome: str, reason: str) -
             what.mid,
             what.bank,
             what.number[:20],
-            what.amount,
+            min(what.amount, 10**12),
             what.depositor[:30],
             trd_no,
             outcome,
