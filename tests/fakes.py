@@ -113,6 +113,8 @@ class FakeGateway:
                 return Unknown("응답 없음")
             case "decline":
                 return Declined("CA31", "한도초과")
+            case "dead_card":
+                return Declined("CA50", "거래정지 카드")
             case _:
                 pass
         if payment.billing_key is not None and self.billing_keys.get(payment.billing_key.reveal()) != channel.mid:

@@ -172,7 +172,7 @@ async def issue(cx: Context, customer: Customer, card: Card, *, channel_key: str
         if not card.number.plausible:
             raise Refused(Why.KEY_ISSUE, reason=NUMBER_REFUSED) from None
         raise
-    source = f"key_{cx.digits(14)}"
+    source = f"key_{cx.digits(12)}"
     now = cx.clock()
     key_id = await cx.db.write(_ask_issue, customer, channel, source, now)
     cx.crash("asked")
@@ -423,7 +423,7 @@ async def try_card(
     With a card its billing key is kept, if Hecto gives one. Nobody is told by webhook.
     """
     order = CardOrder(
-        store_id=customer.store_id, merchant_uid=f"check_{cx.digits(14)}", amount=amount, name="카드 확인",
+        store_id=customer.store_id, merchant_uid=f"check_{cx.digits(12)}", amount=amount, name="카드 확인",
         buyer_name=customer.name, buyer_email=customer.email, buyer_tel=customer.tel, buyer_addr=customer.addr,
         buyer_postcode=customer.postcode, customer_uid=customer.customer_uid, void=Void.TRIAL,
     )  # fmt: skip

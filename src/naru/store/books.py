@@ -8,7 +8,7 @@ from sqlalchemy import Table, bindparam, select
 
 from naru.store.db import Tx
 from naru.store.statement import Statement
-from naru.store.tables import attempts, deliveries, entries, inbox, jobs, payments
+from naru.store.tables import attempts, billing_keys, deliveries, entries, inbox, jobs, payments, schedules
 
 _TOUCHED = Statement(
     select(payments.c.imp_uid)
@@ -37,10 +37,15 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
     "inbox": ("body", "note"),
     "jobs": ("payload", "last_error"),
     "deliveries": ("request", "response", "error"),
+    "billing_keys": (
+        "customer_uid", "card_name", "card_number", "customer_name", "customer_email", "customer_addr", "customer_id",
+        "reason", "pg_message",
+    ),
+    "schedules": ("merchant_uid", "name", "buyer_name", "buyer_email", "buyer_addr", "custom_data", "user_agent"),
 }  # fmt: skip
 """Columns where anything may have been written; numbers of accounts, trades and times are exempt."""
 
-_TABLES: dict[str, Table] = {t.name: t for t in (payments, attempts, inbox, jobs, deliveries)}
+_TABLES: dict[str, Table] = {t.name: t for t in (payments, attempts, inbox, jobs, deliveries, billing_keys, schedules)}
 
 
 def _walk(name: str, first: bool) -> Statement:

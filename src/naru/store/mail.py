@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert  # ON CONFLICT is the same on SQLite
 
 from naru.store.db import Tx
@@ -76,8 +76,12 @@ _WEBHOOK_JOB = Statement(
     .with_for_update()
 )
 _SET_PAYLOAD = Statement(update(jobs).where(jobs.c.id == bindparam("job")).values(payload=bindparam("new_payload")))
+# Said as the partial index says it: without the condition SQLite would read every job there ever was.
 _NEXT_JOB = Statement(
-    select(func.min(jobs.c.run_at).label("at")).where(jobs.c.kind.in_(bindparam("kinds", expanding=True)))
+    select(jobs.c.run_at.label("at"))
+    .where(jobs.c.run_at.is_not(None), jobs.c.kind.in_(bindparam("kinds", expanding=True)))
+    .order_by(jobs.c.run_at)
+    .limit(1)
 )
 _JOBS_OF = Statement(select(jobs).where(jobs.c.imp_uid == bindparam("imp_uid")).order_by(jobs.c.id))
 
@@ -186,7 +190,7 @@ def set_payload(job: int, payload: str) -> Tx[None]:
 def next_job(kinds: tuple[str, ...]) -> Tx[int | None]:
     """When the next job is due."""
     rows = yield _NEXT_JOB(kinds=list(kinds))
-    return rows[0].at  # type: ignore[no-any-return]
+    return rows[0].at if rows else None
 
 
 def jobs_of(imp_uid: str) -> Tx[list[Any]]:

@@ -152,7 +152,8 @@ _CLOSE = Statement(
     .where(attempts.c.id == bindparam("of_id"), attempts.c.state.in_(tuple(s.value for s in OPEN)))
     .values(state=State.CLOSED.value, settled_at=bindparam("at"), check_at=None)
 )
-_NEXT_CHECK = Statement(select(func.min(attempts.c.check_at).label("at")))
+# Said as the partial index says it: without the condition SQLite would read every attempt there ever was.
+_NEXT_CHECK = Statement(select(func.min(attempts.c.check_at).label("at")).where(attempts.c.check_at.is_not(None)))
 
 _ENTRY_COLUMNS = ("id", "imp_uid", "store_id", "kind", "amount", "pg_tid", "at", "recorded_at", "attempt_id", "org_tid",
                   "reason", "depositor")  # fmt: skip

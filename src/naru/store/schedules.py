@@ -140,7 +140,8 @@ _STOP_RETRIES = Statement(
     )
     .values(run_at=None, tries=schedules.c.tries + 1)
 )
-_NEXT = Statement(select(func.min(schedules.c.run_at).label("at")))
+# Said as the partial index says it: without the condition SQLite would read every schedule there ever was.
+_NEXT = Statement(select(func.min(schedules.c.run_at).label("at")).where(schedules.c.run_at.is_not(None)))
 
 SORTS = ("-scheduled", "scheduled")
 
