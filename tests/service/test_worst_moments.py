@@ -12,6 +12,7 @@ from naru.domain.payment import Purpose, State, Void
 from naru.domain.refusal import Refused
 from naru.domain.values import HOUR, MINUTE, AttemptId
 from naru.service import notices, reconcile
+from naru.service.console_alarms import look_now
 from naru.service.ports import Found, Question
 from naru.store import payments
 from tests.fakes import FakeGateway
@@ -253,3 +254,11 @@ async def test_a_net_cancel_that_was_asked_for_is_counted_by_its_purpose(shop: S
     assert [(a.purpose, a.state) for a in p.attempts] == [(Purpose.SHOP, State.DONE), (Purpose.NET, State.DONE)]
     with pytest.raises(Refused):
         await shop.cancel(imp_uid)
+
+
+async def test_the_operator_may_look_at_an_open_payment_before_its_time(shop: Shop) -> None:
+    shop.gateway.faults, shop.gateway.blind = ["lost_after"], True
+    imp_uid = (await shop.pay()).settled.payment.imp_uid
+    shop.gateway.blind = False
+    shop.clock.advance(MINUTE)
+    assert await look_now(shop.cx, shop.store_id, imp_uid) == "done"

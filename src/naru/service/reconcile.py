@@ -65,7 +65,7 @@ async def check(cx: Context, attempt_id: str, checks: int) -> None:
     if not attempt.is_open:
         await cx.db.write(payments.check_again, attempt_id, None)
         return
-    if stored.attempt_rows[attempt_id].checks != checks:
+    if stored.attempt_rows[attempt_id].checks > checks:
         return  # somebody else has taken it since: this process was stopped for longer than the lease
     if attempt.op in (Op.CHANGE, Op.REVOKE) or (attempt.op is Op.ISSUE and stored.payment.by_api):
         outcome, opens_at = await look_again(cx, stored, attempt, checks)
