@@ -11,7 +11,11 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import pytest
 from tests.live import Answer, Live
 
+from naru.api import wire
 from naru.api.pages import plain, redirect_url
+from naru.api.sdk import read_due
+from naru.domain.refusal import Refused
+from naru.domain.values import from_kst
 
 CALLBACK = "__imp_" + "0123456789abcdef" * 2
 GOOD: dict[str, Any] = {
@@ -171,6 +175,28 @@ def test_the_default_result_pages_come_before_look_ups(naru: Live, page: str) ->
     assert answer.status == 200
     assert b"<b>" not in answer.body
     assert said(answer)["response"] == {"imp_uid": "imp_1", "merchant_uid": "<b>", "error_msg": "<i>"}
+
+
+@pytest.mark.parametrize(
+    ("given", "stamp"),
+    [
+        ("2026-12-24", "20261224235959"),
+        ("20261224", "20261224235959"),
+        ("2026-12-24 18:30:00", "20261224183000"),
+        ("20261224183000", "20261224183000"),
+        ("202612241830", "20261224183000"),
+        (None, None),
+    ],
+)
+def test_a_due_date_in_every_form_that_shops_send(given: str | None, stamp: str | None) -> None:
+    assert read_due(wire.Params({"vbank_due": given})) == (from_kst(stamp) if stamp else None)
+
+
+@pytest.mark.parametrize("given", ["내일", "2026-02-30", "2026-12-24 25:00:00", "1798000000"])
+def test_a_due_date_that_is_none_is_refused(given: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_due(wire.Params({"vbank_due": given}))
+    assert refused.value.facts["name"] == "vbank_due"
 
 
 # ---------------------------------------------------------------- addresses

@@ -20,6 +20,7 @@ from litestar.params import FromPath
 from naru.api import answers, pages, wire
 from naru.api.guard import ApiRequest, context, remote
 from naru.domain.refusal import Refused, Why
+from naru.domain.values import Instant, from_kst
 from naru.service import checkout
 from naru.service.checkout import WindowOrder
 
@@ -272,6 +273,21 @@ def _quota(params: Mapping[str, Any], p: wire.Params) -> int | None:
     return 0 if not months else months[0] if len(months) == 1 else None
 
 
+def read_due(p: wire.Params) -> Instant | None:
+    """``vbank_due`` in KST: a day (its end), or a day and a time, with or without separators."""
+    given = p.text("vbank_due", 32)
+    if given is None:
+        return None
+    digits = re.sub(r"[-: TZ./]", "", given)
+    whole = digits + {8: "235959", 12: "00"}.get(len(digits), "")
+    try:
+        return from_kst(whole)
+    except ValueError:
+        raise Refused(
+            Why.PARAMETER, name="vbank_due", problem="YYYY-MM-DD 또는 YYYYMMDDHHmmss 형식이어야 합니다"
+        ) from None
+
+
 def _card(params: Mapping[str, Any]) -> tuple[str | None, bool, int | None]:
     """``card.direct`` and ``card.detail``: the only card company, whether to skip the choice, instalment months."""
     card = params.get("card")
@@ -334,6 +350,7 @@ def read_order(request: ApiRequest, envelope: Mapping[str, Any]) -> WindowOrder:
         card=card,
         direct=direct,
         app_scheme=p.text("app_scheme", 100),
+        vbank_due=read_due(p),
         user_agent=request.headers.get("user-agent", "")[:400] or None,
         remote=remote(request)[:45] or None,
     )

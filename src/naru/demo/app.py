@@ -27,7 +27,7 @@ from naru.demo.orders import Event, Order, OrderBook, now
 
 HERE = Path(__file__).parent
 SHOP_NAME = "한뼘다실"
-METHODS = (("card", "신용카드"), ("trans", "계좌이체"), ("phone", "휴대폰"))
+METHODS = (("card", "신용카드"), ("trans", "계좌이체"), ("vbank", "가상계좌"), ("phone", "휴대폰"))
 MOST_AT_ONCE = 9
 BODY_LIMIT = 64 * 1024
 

@@ -20,9 +20,10 @@ from typing import Any, cast
 from naru import logs
 from naru.domain.channel import Channel, Environment, Store, Use, choose
 from naru.domain.outcome import Declined, Done, Finding, Outcome, Unknown
-from naru.domain.payment import Attempt, Op, Payment, State, Status, Told, Void, show
+from naru.domain.payment import Account, Attempt, Op, Payment, State, Status, Told, Void, show
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import MINUTE, AttemptId, ImpUid, Instant, MerchantUid, won
+from naru.domain.vbank import check_due, check_open
 from naru.service.context import Context
 from naru.service.ports import Approval, Landing, Question, WindowForm, WindowPayment
 from naru.service.prepare import demand_registered
@@ -99,6 +100,8 @@ class WindowOrder:
     card: str | None = None
     direct: bool = False
     app_scheme: str | None = None
+    vbank_due: Instant | None = None
+    """Until when a virtual account may be paid into; absent: the PG's default."""
     user_agent: str | None = None
     remote: str | None = None
 
@@ -212,6 +215,9 @@ async def _prepare(cx: Context, order: WindowOrder) -> tuple[Store, Channel]:
             Why.PARAMETER, name="confirm_url",
             problem=f"'{channel.name}' 채널은 인증-승인 분리 계약이 아니어서 컨펌 프로세스를 쓸 수 없습니다",
         )  # fmt: skip
+    if order.pay_method == "vbank":
+        check_open(cx.clock())
+        check_due(order.vbank_due, Account.ROTATING, cx.clock())
     cx.gateway.window(channel, _payment(cx, order, ImpUid("imp_" + "0" * 12), "0" * 32, cx.clock()))
     return store, channel
 
@@ -276,7 +282,9 @@ def _ask(order: WindowOrder, channel: Channel, landing: str, now: Instant) -> Tx
     if free is None:
         raise Refused(Why.PARAMETER, name="request_id", problem="다시 시도해 주세요")
     yield from _check_state(channel.store_id, state, order)
-    attempt = Attempt(id=AttemptId(free), op=Op.PAY, amount=won(order.amount), state=State.ASKED, asked_at=now)
+    account = Account.ROTATING if order.pay_method == "vbank" else Account.NO
+    op = Op.ISSUE if account else Op.PAY
+    attempt = Attempt(id=AttemptId(free), op=op, amount=won(order.amount), state=State.ASKED, asked_at=now)
     p = Payment(
         imp_uid=free,
         store_id=channel.store_id,
@@ -287,6 +295,7 @@ def _ask(order: WindowOrder, channel: Channel, landing: str, now: Instant) -> Tx
         tax_free=won(order.tax_free),
         started_at=now,
         by_api=False,
+        account=account,
         attempts=(attempt,),
     )
     window = {
@@ -301,6 +310,7 @@ def _ask(order: WindowOrder, channel: Channel, landing: str, now: Instant) -> Tx
         "card": order.card,
         "direct": order.direct,
         "app_scheme": order.app_scheme,
+        "due": order.vbank_due,
         "remote": order.remote,
     }
     yield from payments.add_payment(
@@ -325,6 +335,7 @@ def _ask(order: WindowOrder, channel: Channel, landing: str, now: Instant) -> Tx
             "custom_data": order.custom_data,
             "user_agent": order.user_agent,
             "notice_urls": json.dumps(order.notice_urls) if order.notice_urls else None,
+            "account": account.value,
             "extra": json.dumps({"window": window}, ensure_ascii=False),
             "started_at": now,
         }
@@ -357,6 +368,7 @@ def _payment(cx: Context, order: WindowOrder, imp_uid: ImpUid, landing: str, ope
         card=order.card,
         direct=order.direct,
         app_scheme=order.app_scheme,
+        account_due=order.vbank_due,
         remote=order.remote,
     )
 
@@ -606,7 +618,7 @@ def _webhooks_waiting(imp_uid: str) -> Tx[bool]:
 async def look_soon(cx: Context, imp_uid: str) -> None:
     """Somebody came back without the secret: have the settle job look, and say nothing."""
     row = await cx.db.glance(payments.attempt_row, imp_uid)
-    if row is not None and row.check_at is not None and row.op == Op.PAY and row.told != Told.FAILED:
+    if row is not None and row.check_at is not None and row.op in (Op.PAY, Op.ISSUE) and row.told != Told.FAILED:
         await cx.db.write(payments.check_again, row.id, cx.clock())
         cx.wake()
 

@@ -61,6 +61,8 @@ class WindowPayment:
     direct: bool = False
     """Skip the choice of card company."""
     app_scheme: str | None = None
+    account_due: Instant | None = None
+    """Until when a virtual account may be paid into; absent: the PG's default."""
     remote: str | None = None
     """The buyer's address."""
 

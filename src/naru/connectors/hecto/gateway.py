@@ -333,7 +333,7 @@ class HectoGateway:
     # the buyer's browser
 
     def window(self, channel: Channel, payment: WindowPayment) -> WindowForm:
-        """M01, M02, M04. Raises Refused (PARAMETER) for what Hecto would not take."""
+        """M01 to M04. Raises Refused (PARAMETER) for what Hecto would not take."""
         base = self.address(channel, messages.Host.WINDOW.value)
         return window.build(channel, keys_of(channel), base, self._noti_url, payment)
 

@@ -11,7 +11,7 @@ from naru.connectors.hecto import codes, messages, text
 from naru.connectors.hecto.crypto import Keys
 from naru.domain.channel import Channel
 from naru.domain.refusal import Refused, Why
-from naru.domain.values import kst_date, kst_time
+from naru.domain.values import kst_date, kst_stamp, kst_time
 from naru.service.ports import Landing, WindowForm, WindowPayment
 
 CARD_LEAST, CARD_BELOW = 1_000, 99_999_999
@@ -34,6 +34,9 @@ def build(channel: Channel, keys: Keys, base: str, noti_url: str, p: WindowPayme
             message, path, more = messages.MOBILE_WINDOW, None, {"cphoneNo": _phone(p.buyer_tel)}
             if channel.allows("split"):
                 more["linkMethod"] = "HBRD"
+        case "vbank":
+            due = "" if p.account_due is None else kst_stamp(p.account_due)
+            message, path, more = messages.VBANK_WINDOW, None, {"cphoneNo": _phone(p.buyer_tel), "expireDt": due}
         case _:
             raise Refused(Why.NOT_SUPPORTED, what=f"pay_method {p.pay_method} 결제창은 아직 지원하지 않습니다.")
     values = {
