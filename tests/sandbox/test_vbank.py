@@ -56,7 +56,6 @@ def unlimited(hecto: Hecto, **more: str) -> Answer:
 
 
 def pay_in(hecto: Hecto, account: str, won: int, **more: object) -> dict[str, str]:
-    hecto.drain()  # what was owed before comes first
     outcome = hecto.post("/_sandbox/deposits", {"account": account, "amount": won, "depositor": "김철수", **more})
     hecto.drain()
     return outcome

@@ -164,12 +164,15 @@ class Sender:
         for action in self.timers:
             action(now)
         due = self._book.rows(
-            "SELECT id FROM notis WHERE state = 'waiting' AND next_ms <= ? ORDER BY next_ms, id LIMIT ?",
+            "SELECT id, trd_no FROM notis WHERE state = 'waiting' AND next_ms <= ? ORDER BY next_ms, id LIMIT ?",
             now,
             _AT_ONCE,  # those under way are among the first: there is never room for more than this
         )
-        for (noti_id,) in due:
-            self._launch(int(str(noti_id)))
+        busy: set[Value] = set()
+        for noti_id, trd_no in due:
+            if trd_no not in busy:  # one trade's notis go one after the other
+                busy.add(trd_no)
+                self._launch(int(str(noti_id)))
 
     def _launch(self, noti_id: int) -> None:
         if noti_id in self._sending:
