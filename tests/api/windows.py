@@ -17,6 +17,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 CHOICES: dict[str, dict[str, str]] = {
     "card": {"issuer": "SHN", "instmtMon": "00", "outcome": "approve"},
     "trans": {"bank": "004", "account": "enough", "depositor": "홍길동", "otp": "123456", "outcome": "approve"},
+    "vbank": {"bank": "004", "depositor": "홍길동", "outcome": "approve"},
     "phone": {"telco": "SKT", "phone": "01012345678", "otp": "123456", "outcome": "approve"},
 }
 

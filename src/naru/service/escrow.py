@@ -37,8 +37,8 @@ def _not_found() -> Refused:
     return Refused(Why.NOT_FOUND, what="등록된 배송정보가 없습니다.")
 
 
-def _escrow_payment(store_id: int, imp_uid: str) -> Tx[None]:
-    stored = yield from payments.load(imp_uid, lock=True)
+def _escrow_payment(store_id: int, imp_uid: str, *, lock: bool) -> Tx[None]:
+    stored = yield from payments.load(imp_uid, lock=lock)
     if stored is None or stored.payment.store_id != store_id:
         raise Refused(Why.PAYMENT_NOT_FOUND)
     if not stored.row.escrow:
@@ -46,7 +46,7 @@ def _escrow_payment(store_id: int, imp_uid: str) -> Tx[None]:
 
 
 def _keep(store_id: int, imp_uid: str, delivery: Delivery, new: bool, now: Instant) -> Tx[None]:
-    yield from _escrow_payment(store_id, imp_uid)
+    yield from _escrow_payment(store_id, imp_uid, lock=True)
     known = yield from accounts.logistics_of(store_id, imp_uid)
     if new and known is not None:
         raise Refused(Why.ACCOUNT, problem="이미 등록된 배송정보가 있습니다. 수정은 PUT으로 요청해 주세요.", status=409)
@@ -69,7 +69,7 @@ async def keep(cx: Context, store_id: int, imp_uid: str, delivery: Delivery, *, 
 
 
 def _read(store_id: int, imp_uid: str) -> Tx[Any]:
-    yield from _escrow_payment(store_id, imp_uid)
+    yield from _escrow_payment(store_id, imp_uid, lock=False)
     return (yield from accounts.logistics_of(store_id, imp_uid))
 
 

@@ -4,6 +4,7 @@ acntType: 1 rotating (we pick a number), 2 fixed (a number from the MID's pool, 
 issuance), 3 fixed-unlimited (from the pool, any amount, any number of times, amount 0).
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,11 +58,36 @@ def find_all(book: Book, where: str, *values: Value, limit: int = 200) -> list[A
     return [Account(*row) for row in rows]
 
 
+# --- the same message once more ------------------------------------------------------------------
+
+
+def _said(ask: Ask) -> str:
+    """What a message says, but for its secrets, as a digest."""
+    left_out = ("pktHash", "escrPwd", "csrcRegNo")
+    said = sorted((name, value) for name, value in ask.values.items() if name not in left_out)
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
+
+
+def said_before(ask: Ask) -> Trade | None:
+    """The trade of an identical message of today: the same number, time and content. Its answer is given again."""
+    trade = trades.find(
+        ask.book,
+        "mcht_trd_no = ? AND mid = ? AND day = ? AND kind IN ('account', 'change', 'revoke')",
+        ask.get("mchtTrdNo"), ask.merchant.mid, clock.day_of(ask.now),
+    )  # fmt: skip
+    return trade if trade is not None and trade.detail.get("said") == _said(ask) else None
+
+
 # --- issue ---------------------------------------------------------------------------------------
 
 
 def issue(ask: Ask) -> dict[str, str]:
     """M13 and M14. The API answers 0021; the noti says 0051."""
+    said = _said(ask)
+    if (before := said_before(ask)) is not None:
+        known = find(ask.book, "id = ?", before.id)
+        assert known is not None
+        return _issued(known, before.trd_no, before.detail["issued"])
     trades.check_new_number(ask)
     kind = ask.get("acntType") or "1"
     if kind not in ask.merchant.account_types:
@@ -94,16 +120,21 @@ def issue(ask: Ask) -> dict[str, str]:
         "notiUrl": ask.get("notiUrl"),
         "escrow": "Y" if ask.get("escrAgrYn") == "Y" else "",
         "cashReceipt": "Y" if ask.get("csrcIssReqYn") == "Y" else "",
+        "said": said,
         **tax,
     }
     account, trade = enter(ask, kind, bank, number, amount, expires, detail)
+    return _issued(account, trade.trd_no, str(amount))
+
+
+def _issued(account: Account, trd_no: str, amount: str) -> dict[str, str]:
     return {
-        "trdNo": trade.trd_no,
-        "bankCd": bank,
-        "vAcntNo": number,
+        "trdNo": trd_no,
+        "bankCd": account.bank,
+        "vAcntNo": account.number,
         "expireDate": account.expires,
-        "trdAmt": str(amount),
-        "acntType": kind,
+        "trdAmt": amount,
+        "acntType": account.kind,
     }
 
 
@@ -201,6 +232,9 @@ def _check_cash_receipt(ask: Ask) -> None:
 
 def change(ask: Ask) -> dict[str, str]:
     """M15: deadline and amount of an account that is found by bank and number. No noti."""
+    said = _said(ask)
+    if (before := said_before(ask)) is not None:
+        return _changed(ask, before.trd_no)
     trades.check_new_number(ask)
     account = find(
         ask.book, "mid = ? AND bank = ? AND number = ?", ask.merchant.mid, ask.get("bankCd"), ask.get("vAcntNo")
@@ -222,17 +256,22 @@ def change(ask: Ask) -> dict[str, str]:
         str(amount),
         account.id,
     )
-    detail = {"vAcntNo": account.number, "bankCd": account.bank, "expireDate": ask.get("expireDate")}
+    detail = {"vAcntNo": account.number, "bankCd": account.bank, "expireDate": ask.get("expireDate"), "said": said}
     origin = trades.find(ask.book, "id = ?", account.id)
     done = trades.enter(ask, "change", amount, detail, origin=origin)
-    return {
-        "trdNo": done.trd_no,
-        **{name: ask.get(name) for name in ("bankCd", "vAcntNo", "expireDate", "trdAmt", "acntType")},
-    }
+    return _changed(ask, done.trd_no)
+
+
+def _changed(ask: Ask, trd_no: str) -> dict[str, str]:
+    names = ("bankCd", "vAcntNo", "expireDate", "trdAmt", "acntType")
+    return {"trdNo": trd_no, **{name: ask.get(name) for name in names}}
 
 
 def revoke(ask: Ask) -> dict[str, str]:
     """M16: before a deposit; a fixed-unlimited account at any time within a year of its issue."""
+    said = _said(ask)
+    if (before := said_before(ask)) is not None:
+        return {"trdNo": before.trd_no, "orgTrdNo": ask.get("orgTrdNo"), "vAcntNo": ask.get("vAcntNo")}
     trades.check_new_number(ask)
     trade = trades.find(ask.book, "trd_no = ? AND kind = 'account'", ask.get("orgTrdNo"))
     account = find(ask.book, "id = ?", trade.id) if trade else None
@@ -245,7 +284,8 @@ def revoke(ask: Ask) -> dict[str, str]:
     if account.kind == "3" and not trades.within_a_year(trade, ask.now):
         raise Refuse("ST46")
     close(ask.book, trade, account)
-    done = trades.enter(ask, "revoke", 0, {"vAcntNo": account.number, "bankCd": account.bank}, origin=trade)
+    detail = {"vAcntNo": account.number, "bankCd": account.bank, "said": said}
+    done = trades.enter(ask, "revoke", 0, detail, origin=trade)
     if account.kind != "3" and ask.merchant.vbank_cancel_noti:
         form = {
             **noti_form(ask, trade, account),
