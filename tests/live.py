@@ -252,6 +252,7 @@ class Live:
         """Let time pass on both sides, every job at its due time."""
         answer = self.call("POST", "/_dev/clock", {"advance_ms": ms})
         assert answer.code == 0, answer.message
+        self._token = None  # it may have expired meanwhile
 
     def jump(self, ms: int) -> None:
         """Move both clocks at once, without running what would have come due on the way."""

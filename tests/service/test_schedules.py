@@ -243,7 +243,7 @@ async def test_a_schedule_moves_until_it_has_begun(shop: Shop) -> None:
     await shop.pass_time(DAY)
     assert (await row(shop, "a")).payment_status == "paid"
     why = await refused(schedules.move(shop.cx, 1, "a", Instant(later + DAY)))
-    assert (why.why, why.facts["status"]) == (Why.SCHEDULE_STATE, "결제 완료")
+    assert (why.why, why.facts["state"]) == (Why.SCHEDULE_STATE, "결제 완료")
 
 
 async def test_revoked_schedules_are_not_charged_and_may_be_booked_anew(shop: Shop) -> None:

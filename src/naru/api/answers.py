@@ -182,7 +182,7 @@ _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.KEY_DELETE: (200, -1, lambda f: f"빌링키 삭제에 실패하였습니다. {f['reason']}"),
     Why.SCHEDULE_EXISTS: (200, 1, lambda f: f"이미 예약된 merchant_uid입니다. ({f['merchant_uid']})"),
     Why.SCHEDULE_NOT_FOUND: (404, -1, "존재하지 않는 예약결제입니다."),
-    Why.SCHEDULE_STATE: (400, -1, lambda f: f"{f['status']} 상태의 예약은 {f['wanted']}할 수 없습니다."),
+    Why.SCHEDULE_STATE: (400, -1, lambda f: f"{f['state']} 상태의 예약은 {f['wanted']}할 수 없습니다."),
     Why.SCHEDULE_TIME: (200, 1, "schedule_at은 현재 시각 이후여야 합니다."),
     Why.UNSCHEDULE_NOTHING: (200, 1, "취소할 예약결제 기록이 존재하지 않습니다."),
 }

@@ -83,14 +83,14 @@ class Schedule:
 def check_move(schedule: Schedule, at: Instant, now: Instant) -> None:
     """Whether a schedule may be moved to *at*. Raises Refused (SCHEDULE_STATE, SCHEDULE_TIME)."""
     if not schedule.waits:
-        raise Refused(Why.SCHEDULE_STATE, status=_shown(schedule), wanted="변경")
+        raise Refused(Why.SCHEDULE_STATE, state=_shown(schedule), wanted="변경")
     check_time(at, now, status=400)
 
 
 def check_again(schedule: Schedule, wanted: str) -> None:
     """Whether a schedule may be booked or charged anew. Raises Refused (SCHEDULE_STATE)."""
     if not schedule.over:
-        raise Refused(Why.SCHEDULE_STATE, status=_shown(schedule), wanted=wanted)
+        raise Refused(Why.SCHEDULE_STATE, state=_shown(schedule), wanted=wanted)
 
 
 def check_time(at: Instant, now: Instant, *, status: int = 200) -> None:

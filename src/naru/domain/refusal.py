@@ -87,7 +87,7 @@ class Why(enum.Enum):
     SCHEDULE_EXISTS = enum.auto()
     SCHEDULE_NOT_FOUND = enum.auto()
     SCHEDULE_STATE = enum.auto()
-    """The schedule is not in a state in which that can be done: status, wanted."""
+    """The schedule is not in a state in which that can be done: state, wanted."""
     SCHEDULE_TIME = enum.auto()
     UNSCHEDULE_NOTHING = enum.auto()
 
