@@ -71,6 +71,7 @@ class _File:
 
 _IAMPORT, _MODULE = _File("iamport.js", _SCRIPT), _File("iamport.esm.js", _SCRIPT)
 _SLIP_SCRIPT, _SLIP_STYLE = _File("slip.js", _SCRIPT), _File("slip.css", "text/css; charset=utf-8")
+_DOCS_STYLE = _File("docs.css", "text/css; charset=utf-8")
 _PAGE_SCRIPT, _PAGE_STYLE = _File("page.js", _SCRIPT), _File("page.css", "text/css")
 
 
@@ -110,6 +111,12 @@ async def page_style(request: ApiRequest) -> Response[bytes]:
 async def slip_script(request: ApiRequest) -> Response[bytes]:
     """The script of the sales slip."""
     return _SLIP_SCRIPT.send(request)
+
+
+@get("/sdk/docs.css")
+async def docs_style(request: ApiRequest) -> Response[bytes]:
+    """The style of the API's page."""
+    return _DOCS_STYLE.send(request)
 
 
 @get("/sdk/slip.css")
@@ -357,7 +364,7 @@ def read_order(request: ApiRequest, envelope: Mapping[str, Any]) -> WindowOrder:
 
 
 HANDLERS = [
-    iamport, iamport_module, iamport_by_old_name, page_script, page_style, slip_script, slip_style,
+    iamport, iamport_module, iamport_by_old_name, page_script, page_style, docs_style, slip_script, slip_style,
     channels, check, outcome, hand, window,
     success, fail,
 ]  # fmt: skip
