@@ -234,23 +234,23 @@ def test_an_abandoned_window_leaves_the_payment_ready(buyer: Buyer, naru: Live) 
 
 
 @pytest.mark.parametrize("fault", ["noti_late", "noti_lost", "noti_altered", "noti_forged"])
-def test_a_noti_that_does_not_come_in_time_or_shape(buyer: Buyer, naru: Live, fault: str) -> None:
+def test_a_noti_that_does_not_come_in_time_or_shape(pc_buyer: Buyer, naru: Live, fault: str) -> None:
     naru.fault(fault, ms=60_000) if fault == "noti_late" else naru.fault(fault)
-    buyer.opens()
-    buyer.pays()
-    heard = buyer.hears()
+    pc_buyer.opens()
+    pc_buyer.pays()
+    heard = pc_buyer.hears()
     assert str(heard["imp_success"]).lower() == "true"
     payment = naru.get(f"/payments/{heard['imp_uid']}").response
     assert (payment["status"], payment["amount"]) == ("paid", 1004)
     naru.shop.wait(1, path="/hook")
 
 
-def test_an_inquiry_that_is_not_answered_leaves_it_to_the_noti(buyer: Buyer, naru: Live) -> None:
+def test_an_inquiry_that_is_not_answered_leaves_it_to_the_noti(phone_buyer: Buyer, naru: Live) -> None:
     naru.fault("noti_late", ms=1500)
     naru.fault("http_500", message="M21")
-    buyer.opens()
-    buyer.pays()
-    heard = buyer.hears()
+    phone_buyer.opens()
+    phone_buyer.pays()
+    heard = phone_buyer.hears()
     assert str(heard["imp_success"]).lower() == "true"
     assert naru.get(f"/payments/{heard['imp_uid']}").response["status"] == "paid"
 
@@ -381,23 +381,23 @@ def test_instalments(buyer: Buyer, naru: Live) -> None:
     assert (payment["card_quota"], payment["card_code"]) == (3, "367")
 
 
-def test_one_card_company_and_straight_to_it(buyer: Buyer, naru: Live) -> None:
-    buyer.opens(amount=60_000, card={"direct": {"code": "366", "quota": 2}}, app_scheme="myshop")
-    buyer.window.click("[data-testid=approve]")
-    buyer.window.click("[data-testid=result-close]")
-    heard = buyer.hears()
+def test_one_card_company_and_straight_to_it(phone_buyer: Buyer, naru: Live) -> None:
+    phone_buyer.opens(amount=60_000, card={"direct": {"code": "366", "quota": 2}}, app_scheme="myshop")
+    phone_buyer.window.click("[data-testid=approve]")
+    phone_buyer.window.click("[data-testid=result-close]")
+    heard = phone_buyer.hears()
     payment = naru.get(f"/payments/{heard['imp_uid']}").response
     assert (payment["status"], payment["card_code"], payment["card_quota"]) == ("paid", "366", 2)
 
 
-def test_only_one_card_company_enabled(buyer: Buyer, naru: Live) -> None:
-    buyer.opens(card={"detail": [{"card_code": "366", "enabled": True}, {"card_code": "361", "enabled": False}]})
-    assert buyer.window.locator("[data-testid^=issuer-]").count() == 1
-    buyer.window.check("[data-testid=agree]")
-    buyer.window.click("[data-testid=next]")
-    buyer.window.click("[data-testid=approve]")
-    buyer.window.click("[data-testid=result-close]")
-    assert naru.get(f"/payments/{buyer.hears()['imp_uid']}").response["card_code"] == "366"
+def test_only_one_card_company_enabled(pc_buyer: Buyer, naru: Live) -> None:
+    pc_buyer.opens(card={"detail": [{"card_code": "366", "enabled": True}, {"card_code": "361", "enabled": False}]})
+    assert pc_buyer.window.locator("[data-testid^=issuer-]").count() == 1
+    pc_buyer.window.check("[data-testid=agree]")
+    pc_buyer.window.click("[data-testid=next]")
+    pc_buyer.window.click("[data-testid=approve]")
+    pc_buyer.window.click("[data-testid=result-close]")
+    assert naru.get(f"/payments/{pc_buyer.hears()['imp_uid']}").response["card_code"] == "366"
 
 
 def test_what_travels_along(buyer: Buyer, naru: Live) -> None:
