@@ -257,6 +257,20 @@ def doctor(*, data_dir: DataDir = DATA_DIR) -> None:
 
 
 @app.command
+def alarm(*, data_dir: DataDir = DATA_DIR) -> None:
+    """Try where alarms go: NARU_ALARM_WEBHOOK, and NARU_ALARM_EMAIL over NARU_SMTP_URL (from NARU_ALARM_FROM)."""
+
+    async def work(parts: Parts) -> list[str]:
+        if not parts.crier.bell.rings:
+            _die("알림을 받을 곳이 없습니다. Set NARU_ALARM_WEBHOOK, or NARU_ALARM_EMAIL and NARU_SMTP_URL.")
+        return await parts.crier.try_out(parts.cx)
+
+    problems = _with_parts(_settings(data_dir), work)
+    print("시험 알림을 보냈습니다. A test alarm was sent." if not problems else "\n".join(problems))
+    raise SystemExit(1 if problems else 0)
+
+
+@app.command
 def token(*, data_dir: DataDir = DATA_DIR, imp_key: str | None = None, imp_secret: str | None = None) -> None:
     """Print a ready Authorization header (development: without credentials)."""
     from naru.service import access, setup

@@ -45,6 +45,7 @@ from naru.connectors.hecto.client import Client
 from naru.connectors.hecto.gateway import HectoGateway
 from naru.console import routes as console
 from naru.domain.refusal import Refused
+from naru.jobs.cry import Bell, Crier
 from naru.jobs.deliver import Sender, probe
 from naru.jobs.timemachine import advance, follow, tell_sandbox
 from naru.jobs.worker import Runner
@@ -84,6 +85,11 @@ def handlers(settings: Settings) -> list[Any]:
     ]
 
 
+def bell_of(settings: Settings) -> Bell:
+    """Where this program's alarms go."""
+    return Bell(settings.alarm_webhook, settings.alarm_email, settings.alarm_smtp, settings.alarm_from)
+
+
 class Parts:
     """A running gateway's parts, opened and closed together."""
 
@@ -104,7 +110,8 @@ class Parts:
         )
         if settings.development and settings.crash_at:
             self.cx.crash = _dying_at(settings.crash_at)
-        self.runner = Runner(self.cx, self.sender)
+        self.crier = Crier(bell_of(settings))
+        self.runner = Runner(self.cx, self.sender, self.crier)
         if settings.development:
             self.runner.timetable.append(partial(follow, self.cx))
         self.cx.wake = self.runner.wake
@@ -116,6 +123,7 @@ class Parts:
             await asyncio.wait_for(self.cx.drain(), DRAIN_S)
         await self.client.close()
         await self.sender.close()
+        await self.crier.close()
         await self.db.close()
 
 

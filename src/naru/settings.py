@@ -35,6 +35,11 @@ class Settings:
     pool_max: int = 16
     allow_private_targets: bool = False
     """Webhooks to private and loopback addresses; on in development."""
+    alarm_webhook: str = ""
+    alarm_email: str = ""
+    alarm_smtp: str = field(default="", repr=False)
+    alarm_from: str = ""
+    """Where alarms go (`naru.jobs.cry.Bell`): the address, the recipients, the mail server, the sender."""
     clock_offset_ms: int = 0
     crash_at: str = ""
     """Development only: the process kills itself at this named point (``asked``, or ``asked:3`` for the third
@@ -81,6 +86,10 @@ def from_env(env: Mapping[str, str], data_dir: Path, **given: object) -> Setting
         "log_level": env.get("NARU_LOG_LEVEL", "info"),
         "sandbox_url": env.get("NARU_SANDBOX_URL", "http://127.0.0.1:8001").rstrip("/"),
         "metrics_port": int(env.get("NARU_METRICS_PORT", "0")),
+        "alarm_webhook": env.get("NARU_ALARM_WEBHOOK", ""),
+        "alarm_email": env.get("NARU_ALARM_EMAIL", ""),
+        "alarm_smtp": env.get("NARU_SMTP_URL", ""),
+        "alarm_from": env.get("NARU_ALARM_FROM", ""),
         "allow_private_targets": env.get("NARU_ALLOW_PRIVATE_TARGETS", "") in ("1", "true", "yes"),
     }
     values.update({k: v for k, v in given.items() if v is not None})

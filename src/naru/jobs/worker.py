@@ -15,9 +15,11 @@ from functools import partial
 from typing import Any
 
 from naru import logs
-from naru.domain.values import HOUR
+from naru.domain.values import HOUR, MINUTE
+from naru.jobs.cry import LEASE_MS as ALARM_LEASE_MS
+from naru.jobs.cry import Crier
 from naru.jobs.deliver import LEASE_MS, Sender, deliver
-from naru.service import billed, billing, deposits, lookup, receipts, reconcile, schedules
+from naru.service import billed, billing, deposits, doctor, lookup, receipts, reconcile, schedules
 from naru.service.context import LEASE_MS as CALL_LEASE_MS
 from naru.service.context import Context
 from naru.service.settle import LOOK
@@ -66,11 +68,13 @@ class Runner:
     Each kind of work has loops of its own, so that one PG call that hangs holds up nothing else.
     """
 
-    def __init__(self, cx: Context, sender: Sender) -> None:
+    def __init__(self, cx: Context, sender: Sender, crier: Crier | None = None) -> None:
         self.cx = cx
+        told = crier or Crier()
         self.kinds: dict[str, Work] = {
             WEBHOOK: Work(lambda job: deliver(cx, sender, job), LEASE_MS),
             LOOK: Work(lambda job: deposits.look_job(cx, job), CALL_LEASE_MS),
+            mail.ALARM: Work(lambda job: told.run(cx, job), ALARM_LEASE_MS),
             billed.DELETE_KEY: Work(lambda job: billing.repeat_delete(cx, job), CALL_LEASE_MS),
             billing.FORGET_KEY: Work(lambda job: billing.forget_issue(cx, job), CALL_LEASE_MS),
         }
@@ -79,6 +83,7 @@ class Runner:
             lambda: receipts.check_due(cx, MOST),
             lambda: lookup.write_heard(cx),
             every(cx, HOUR, lambda: deposits.report_silent_channels(cx)),
+            every(cx, 10 * MINUTE, lambda: doctor.nightly(cx)),
         ]
         """Called every round; each returns how much it found to do."""
         self._woken: list[asyncio.Event] = []

@@ -157,9 +157,6 @@ def close_window(attempt_id: str, now: Instant) -> Tx[None]:
 def _open_too_long(p: Payment, attempt: Attempt, now: Instant) -> Tx[None]:
     what = {Op.PAY: "결제", Op.ISSUE: "가상계좌 발급", Op.CHANGE: "가상계좌 변경", Op.REVOKE: "가상계좌 말소"}
     text = f"{what.get(attempt.op, '취소')} 결과를 10분 넘게 확인하지 못했습니다 ({attempt.id})"
-    if (
-        yield from mail.raise_alarm(
-            f"unknown:{attempt.id}", "unknown", text, store_id=p.store_id, imp_uid=p.imp_uid, now=now
-        )
-    ):
-        log.error("alarm.raised", kind="unknown", imp_uid=p.imp_uid, attempt=attempt.id)
+    yield from mail.raise_alarm(
+        f"unknown:{attempt.id}", "unknown", text, store_id=p.store_id, imp_uid=p.imp_uid, now=now
+    )

@@ -88,12 +88,9 @@ def commit(
             yield from payments.set_order(after.store_id, after.merchant_uid, new)
     for kind, text in alarms:
         name = f"{kind}:{after.imp_uid}:{text}"[:160]
-        if (
-            yield from mail.raise_alarm(
-                name, kind, f"{text} ({after.imp_uid})", store_id=after.store_id, imp_uid=after.imp_uid, now=now
-            )
-        ):
-            log.error("alarm.raised", kind=kind, imp_uid=after.imp_uid, text=text)
+        yield from mail.raise_alarm(
+            name, kind, f"{text} ({after.imp_uid})", store_id=after.store_id, imp_uid=after.imp_uid, now=now
+        )
     return after
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -10,6 +11,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert  # ON CONFLICT is th
 from naru.store.db import Tx
 from naru.store.statement import Statement
 from naru.store.tables import alarms, deliveries, inbox, jobs
+
+ALARM = "alarm"
+"""The kind of the jobs by which alarms reach a person."""
 
 _RECEIVE = Statement(
     insert(inbox)
@@ -219,7 +223,12 @@ def deliveries_of(imp_uid: str) -> Tx[list[Any]]:
 def raise_alarm(key: str, kind: str, text: str, *, store_id: int | None, imp_uid: str | None, now: int) -> Tx[bool]:
     """Call a person, once per key. True when this is news."""
     rows = yield _RAISE(key=key, store_id=store_id, imp_uid=imp_uid, kind=kind, text=text, raised_at=now)
-    return bool(rows)
+    if not rows:
+        return False
+    payload = json.dumps({"kind": kind, "text": text, "imp_uid": imp_uid}, ensure_ascii=False)
+    # Not under the payment's own number: what a shop is owed and what an operator is owed are two lists.
+    yield from owe(ALARM, f"alarm:{rows[0].id}", payload, store_id=store_id, imp_uid=None, run_at=now, now=now)
+    return True
 
 
 def close_alarm(key: str, by: str, now: int) -> Tx[None]:
