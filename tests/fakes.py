@@ -24,6 +24,7 @@ from naru.service.ports import (
     IssueAccount,
     KeyRequest,
     Landing,
+    Line,
     Notice,
     Question,
     ReceiptQuestion,
@@ -333,6 +334,18 @@ class FakeGateway:
         if question.id not in self.receipts:
             return NoSuchTrade()
         return Done(auth_no(question.id), question.amount, self.clock())
+
+    async def statement(self, channel: Channel, day: str, *, payouts: bool) -> list[Line] | str:
+        """A day's trades as the other side lists them; nothing is paid out here."""
+        del channel, day
+        found: list[Line] = []
+        for trade in [] if payouts else self.trades.values():
+            found.append(Line(trade.tid, AttemptId(trade.attempt_id), False, self.clock(), won(trade.amount)))
+            found += [
+                Line(f"C{number}", AttemptId(trade.attempt_id), True, self.clock(), won(amount), trade.tid)
+                for number, amount in trade.cancels.items()
+            ]
+        return found
 
     def notice_mid(self, body: bytes, content_type: str) -> str | None:
         """Tests hand notices over directly."""

@@ -9,13 +9,25 @@ from litestar import Response, Router
 from litestar.exceptions import HTTPException
 
 from naru import logs
-from naru.console import channels, home, keys, manage, pages, payments, problems, sandbox, sign_in, webhooks
+from naru.console import (
+    channels,
+    home,
+    keys,
+    manage,
+    pages,
+    payments,
+    problems,
+    reconciliation,
+    sandbox,
+    sign_in,
+    webhooks,
+)
 from naru.console.visit import ROUTES, ConsoleRequest, open_visit
 from naru.store.db import Unavailable
 
 log = logs.logger("console")
 
-PARTS = (channels, home, keys, manage, payments, problems, sandbox, sign_in, webhooks)
+PARTS = (channels, home, keys, manage, payments, problems, reconciliation, sandbox, sign_in, webhooks)
 """The parts of the console; each declares its routes when it is imported."""
 
 

@@ -19,7 +19,7 @@ from naru.domain.values import HOUR, MINUTE
 from naru.jobs.cry import LEASE_MS as ALARM_LEASE_MS
 from naru.jobs.cry import Crier
 from naru.jobs.deliver import LEASE_MS, Sender, deliver
-from naru.service import billed, billing, deposits, doctor, lookup, receipts, reconcile, schedules
+from naru.service import billed, billing, deposits, doctor, lookup, receipts, reconcile, schedules, statements
 from naru.service.context import LEASE_MS as CALL_LEASE_MS
 from naru.service.context import Context
 from naru.service.settle import LOOK
@@ -77,11 +77,14 @@ class Runner:
             mail.ALARM: Work(lambda job: told.run(cx, job), ALARM_LEASE_MS),
             billed.DELETE_KEY: Work(lambda job: billing.repeat_delete(cx, job), CALL_LEASE_MS),
             billing.FORGET_KEY: Work(lambda job: billing.forget_issue(cx, job), CALL_LEASE_MS),
+            statements.STATEMENT: Work(lambda job: statements.run(cx, job), statements.LEASE_MS),
+            statements.NIGHT: Work(lambda job: statements.night(cx, job), 12 * statements.LEASE_MS),
         }
         self.timetable: list[Callable[[], Awaitable[int]]] = [
             lambda: reconcile.check_due(cx, MOST),
             lambda: receipts.check_due(cx, MOST),
             lambda: lookup.write_heard(cx),
+            every(cx, HOUR // 6, lambda: statements.plan(cx)),
             every(cx, HOUR, lambda: deposits.report_silent_channels(cx)),
             every(cx, 10 * MINUTE, lambda: doctor.nightly(cx)),
         ]

@@ -7,7 +7,7 @@ from typing import Any
 from naru.domain.values import SECOND
 from naru.service import reconcile
 from naru.service.context import Context
-from naru.store import mail, payments, people
+from naru.store import mail, payments, people, statements
 from naru.store.db import Tx
 from naru.store.people import Actor
 
@@ -38,3 +38,16 @@ async def look_now(cx: Context, store_id: int, attempt_id: str) -> str | None:
     after = await cx.db.read(payments.attempt_row, attempt_id)
     assert after is not None
     return str(after.state)
+
+
+async def explain(cx: Context, actor: Actor, store_id: int, line: int, text: str) -> bool:
+    """Say why a line of a compared day differs. False when it is not this store's."""
+
+    def work() -> Tx[bool]:
+        trade = yield from statements.explain(line, store_id, text, actor.who)
+        if trade is None:
+            return False
+        yield from people.note_change(actor, "explained", trade, cx.clock(), store_id=store_id, detail={"text": text})
+        return True
+
+    return await cx.db.write(work)

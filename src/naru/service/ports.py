@@ -284,6 +284,24 @@ class ReceiptQuestion:
     amount: Won
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the PG's list of a day's trades or payouts. Amounts in KRW, positive on cancels too."""
+
+    trd_no: str
+    attempt_id: str
+    """The order number on the line: ours of the original trade."""
+    cancelled: bool
+    at: Instant
+    amount: Won
+    org_tid: str = ""
+    fee: int | None = None
+    fee_vat: int | None = None
+    payout: int | None = None
+    """amount - fee - fee_vat; negative where a cancel is taken off."""
+    payout_day: str | None = None
+
+
 class Gateway(Protocol):
     """A payment gateway. Calls end within the connector's own time limits and never raise."""
 
@@ -349,6 +367,10 @@ class Gateway(Protocol):
 
     async def ask_receipt(self, channel: Channel, question: ReceiptQuestion) -> Finding:
         """What became of a cash receipt."""
+        ...
+
+    async def statement(self, channel: Channel, day: str, *, payouts: bool) -> list[Line] | str:
+        """A day's trades, or what is paid out that day (yyyyMMdd, KST). A text says why there is no list."""
         ...
 
     def notice_mid(self, body: bytes, content_type: str) -> str | None:

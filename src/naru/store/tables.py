@@ -606,3 +606,43 @@ audit = Table(
     Index("ix_audit_target", "target"),
 )
 """Who changed what. Append-only."""
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("store_id", Id, nullable=False),
+    Column("channel_id", Id, nullable=False),
+    Column("kind", String(8), nullable=False),  # trades | payouts
+    Column("day", String(8), nullable=False),  # KST, as Hecto names it
+    Column("state", String(8), nullable=False),  # waiting | done | failed
+    Column("note", Text),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    UniqueConstraint("channel_id", "kind", "day"),
+    Index("ix_statements_day", "store_id", "day"),
+)
+"""One row per day that was compared with Hecto's lists (or paid out by it), per channel."""
+
+statement_lines = Table(
+    "statement_lines",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("statement_id", Id, nullable=False),
+    Column("store_id", Id, nullable=False),
+    Column("verdict", String(12), nullable=False),  # matched | different | only_here | only_there
+    Column("reason", String(24), nullable=False, server_default=text("''")),
+    Column("cancelled", Integer, nullable=False),
+    Column("trd_no", String(64), nullable=False),
+    Column("amount", BigInteger, nullable=False),  # Hecto's, or ours where Hecto has none
+    Column("our_amount", BigInteger),
+    Column("at", BigInteger, nullable=False),
+    Column("imp_uid", String(32)),
+    Column("fee", BigInteger),
+    Column("fee_vat", BigInteger),
+    Column("payout", BigInteger),
+    Column("payout_day", String(8)),
+    Column("explained", Text),
+    Column("explained_by", String(200)),
+    Index("ix_statement_lines_statement", "statement_id"),
+)

@@ -69,21 +69,28 @@ class Client:
             url, msgspec.json.encode(body), {"Content-Type": "application/json; charset=UTF-8"}, facts
         )
 
-    async def post_form(self, url: str, form: Mapping[str, str], **facts: str) -> Reply | Unsent | Lost:
+    async def post_form(
+        self, url: str, form: Mapping[str, str], *, most: int = MAX_ANSWER, **facts: str
+    ) -> Reply | Unsent | Lost:
         """POST a form."""
         data = aiohttp.FormData(list(form.items()), charset="utf-8")
-        return await self._post(url, data, {}, facts)
+        return await self._post(url, data, {}, facts, most)
 
     async def _post(
-        self, url: str, data: bytes | aiohttp.FormData, headers: dict[str, str], facts: dict[str, str]
+        self,
+        url: str,
+        data: bytes | aiohttp.FormData,
+        headers: dict[str, str],
+        facts: dict[str, str],
+        most: int = MAX_ANSWER,
     ) -> Reply | Unsent | Lost:
         started = time.monotonic()
         result: Reply | Unsent | Lost
         try:
             async with self._open().post(url, data=data, headers=headers, allow_redirects=False) as answer:
-                answer_body = await answer.content.read(MAX_ANSWER)
-                while not answer.content.at_eof() and len(answer_body) < MAX_ANSWER:
-                    more = await answer.content.read(MAX_ANSWER - len(answer_body))
+                answer_body = await answer.content.read(most)
+                while not answer.content.at_eof() and len(answer_body) < most:
+                    more = await answer.content.read(most - len(answer_body))
                     answer_body += more
                 result = Reply(answer_body) if answer.status == 200 else Lost(f"HTTP {answer.status}")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as e:

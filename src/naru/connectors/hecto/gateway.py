@@ -40,6 +40,7 @@ from naru.service.ports import (
     IssueAccount,
     KeyRequest,
     Landing,
+    Line,
     Notice,
     Question,
     ReceiptQuestion,
@@ -51,6 +52,9 @@ from naru.service.ports import (
 )
 
 log = logs.logger("hecto")
+
+MAX_LIST = 64 * 1024 * 1024
+"""Longest list of a day's trades that is read, in bytes: some hundred thousand lines."""
 
 HOSTS: dict[Environment, dict[str, str]] = {
     Environment.SANDBOX: {},
@@ -404,6 +408,26 @@ class HectoGateway:
 
     # being told
 
+    async def statement(self, channel: Channel, day: str, *, payouts: bool) -> list[Line] | str:
+        """M27, or M28 for payouts. A text says why there is no list."""
+        message = messages.SETTLEMENTS if payouts else messages.TRANSACTIONS
+        form = {"mchtId": channel.mid, "mchtTy": "M", "method": "ALL", "crtrDt" if payouts else "trdDtSt": day}
+        body = messages.build_form(message, form, keys_of(channel))
+        url = self.address(channel, message.host.value) + message.path.replace("{mchtId}", channel.mid)
+        reply = await self._client.post_form(url, body, most=MAX_LIST, message=message.id)
+        if not isinstance(reply, Reply):
+            return f"헥토파이낸셜의 목록을 받지 못했습니다 ({reply.reason})"
+        try:
+            columns = messages.SETTLEMENT_COLUMNS if payouts else messages.TRANSACTION_COLUMNS
+            sheet = messages.read_sheet(reply.body.decode("utf-8"), columns)
+            if sheet.code == "1001":  # no data
+                return []
+            if sheet.code != "0000":
+                return f"[{sheet.code}] {sheet.text}"
+            return [_statement_line(row, payouts) for row in sheet.rows]
+        except (UnicodeDecodeError, messages.BadMessage, ValueError, KeyError):
+            return "헥토파이낸셜의 목록을 읽을 수 없습니다"
+
     def notice_mid(self, body: bytes, content_type: str) -> str | None:
         """The MID that a noti claims to be about, unverified."""
         try:
@@ -607,3 +631,21 @@ def _notice(noti: messages.Noti, ids: Mapping[str, str | None], sealed_for: tupl
 def sandbox_keys() -> tuple[str, str]:
     """Hecto's published test keys (hash, AES), which the sandbox uses for every MID."""
     return "ST1009281328226982205", "pgSettle30y739r82jtd709yOfZ2yK5K"
+
+
+def _statement_line(row: Mapping[str, str], payouts: bool) -> Line:
+    """One line of M27 or M28. Raises ValueError and KeyError for what is no such line."""
+    cancelled = row["cancelled"] == "1"
+    time_of_day = row.get("time") or "000000"
+    return Line(
+        trd_no=row["trdNo"],
+        attempt_id=row["mchtTrdNo"],
+        cancelled=cancelled,
+        at=from_kst(row["date"] + time_of_day),
+        amount=won(abs(int(row["amount"]))),
+        org_tid=row.get("orgTrdNo", "") if cancelled else "",
+        fee=int(row["fee"]) if payouts else None,
+        fee_vat=int(row["feeVat"]) if payouts else None,
+        payout=int(row["payout"]) if payouts else None,
+        payout_day=row["payoutDate"] if payouts else None,
+    )
