@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from naru.domain.outcome import Details
 from naru.domain.payment import Account, Op, State, Told
 from naru.domain.refusal import Refused, Why
-from naru.domain.values import DAY, HOUR, MINUTE, Instant, from_kst, kst_stamp, won
+from naru.domain.values import DAY, HOUR, MINUTE, Instant, Won, from_kst, kst_midnight, kst_stamp, won
 from naru.domain.vbank import Precheck
 from naru.pan import CardSecret
 from naru.service import deposits, notices, vbank
@@ -736,6 +736,61 @@ async def test_a_reversal_of_an_unlimited_deposit_waits_for_its_deposit(shop: Sh
     assert (await shop.hear(reversal)).word == "applied"
     assert (await shop.shown(imp_uid)).status == "cancelled"
     assert (await shop.payment(imp_uid)).left == 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the PG's list of a day."""
+
+    trd_no: str
+    attempt_id: str
+    cancelled: bool
+    at: Instant
+    amount: Won
+    org_tid: str = ""
+
+
+async def listed(shop: Shop, mid: str, *lines: Line) -> int:
+    channel = next(c for c in await shop.cx.channels(1) if c.mid == mid)
+    return await deposits.absorb_listed(shop.cx, channel, lines, kst_midnight(shop.clock()))
+
+
+async def test_the_days_list_brings_deposits_and_refunds_whose_notis_never_came(shop: Shop) -> None:
+    shop.clock.at = from_kst("20260901120000")
+    fixed, open_ended = await issued(shop), await unlimited(shop)
+    came = [shop.gateway.bank.deposit(FIXED, 10_000), shop.gateway.bank.deposit(UNLIMITED, 500)]
+    lines = [Line(n.pg_tid, n.attempt_id, cancelled=False, at=n.at, amount=n.amount) for n in came if n is not None]
+    assert await listed(shop, "nxva_fix", lines[0]) == 1
+    assert await listed(shop, "nxva_fix2", lines[1]) == 1
+    shop.gateway.faults = ["lost_after"]
+    await shop.cancel(open_ended, **REFUND)
+    back = Line("CX", "0000000", cancelled=True, at=shop.clock(), amount=won(500), org_tid=lines[1].trd_no)
+    for expected in (1, 0):
+        assert await listed(shop, "nxva_fix2", lines[1], back) == expected
+    assert [(await shop.shown(i)).status for i in (fixed, open_ended)] == ["paid", "cancelled"]
+    assert (await shop.payment(open_ended)).left == 0
+
+
+async def test_an_unlimited_refund_that_is_not_on_the_days_list_did_not_happen(shop: Shop) -> None:
+    shop.clock.at = from_kst("20260901120000")
+    imp_uid = await unlimited(shop)
+    notice = await pay_in(shop, UNLIMITED, 500)
+    shop.gateway.faults = ["lost_before"]
+    await shop.cancel(imp_uid, **REFUND)
+    line = Line(notice.pg_tid, "0000000", cancelled=False, at=notice.at, amount=notice.amount)
+    assert await listed(shop, "nxva_fix2", line) == 0
+    p = await shop.payment(imp_uid)
+    assert (p.open_cancel, p.left) == (None, 500)
+    await shop.cancel(imp_uid, **REFUND)
+    assert shop.gateway.complaints == []
+
+
+async def test_a_listed_deposit_that_may_be_anybodys_calls_a_person(shop: Shop) -> None:
+    accounts = [await unlimited(shop), await unlimited(shop, number="2022004000060")]
+    stray = Line("D9", "0000000", cancelled=False, at=shop.clock(), amount=won(500))
+    assert await listed(shop, "nxva_fix2", stray) == 0
+    assert await shop.alarms() == ["stray_deposit"]
+    assert [(await shop.payment(i)).entries for i in accounts] == [(), ()]
 
 
 # ---------------------------------------------------------------- bank hours

@@ -6,13 +6,13 @@ issued; every event has a name of its own, so that hearing of it again changes n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from naru import logs
 from naru.domain.channel import Channel
-from naru.domain.outcome import Details, Done, NoSuchTrade, Unknown
+from naru.domain.outcome import Details, Done, NoSuchTrade, NotSent, Unknown
 from naru.domain.payment import Applied, EntryKind, Op, Payment, Purpose, State, show, sub_id
 from naru.domain.values import DAY, HOUR, SECOND, AttemptId, Instant, Won
 from naru.domain.vbank import (
@@ -393,6 +393,83 @@ async def look_job(cx: Context, job: Any) -> None:
     after_due = None if p.due is None else p.due + LAST_LOOK_MS
     at = now + LOOK_EVERY_MS if after_due is None else min(now + LOOK_EVERY_MS, after_due)
     await cx.db.write(mail.postpone, job.id, job.tries, run_at=at, error="아직 입금되지 않았습니다", now=now)
+
+
+class Listed(Protocol):
+    """A line of Hecto's list of a day's trades."""
+
+    @property
+    def trd_no(self) -> str: ...
+    @property
+    def attempt_id(self) -> str: ...
+    @property
+    def cancelled(self) -> bool: ...
+    @property
+    def at(self) -> Instant: ...
+    @property
+    def amount(self) -> Won: ...
+    @property
+    def org_tid(self) -> str: ...
+
+
+async def absorb_listed(cx: Context, channel: Channel, lines: Sequence[Listed], day_began: Instant) -> int:
+    """Record deposits and refunds of accounts that a day's whole list has and we do not. Returns how many there were.
+
+    A line does not tell an unlimited account's number: where the channel has one such account the deposit is
+    its, else a person is called. A refund of such an account that was asked that day, has no result and is
+    not on the list, did not happen.
+    """
+    found = 0
+    for line in lines:
+        if line.cancelled:
+            found += await _listed_refund(cx, channel, line)
+        else:
+            found += await _listed_deposit(cx, channel, line)
+    rows = await cx.db.read(accounts.open_refunds, channel.id, day_began, day_began + DAY)
+    for row in rows:
+        stored = await cx.db.read(payments.load, row.imp_uid)
+        if stored is not None and stored.payment.unlimited:
+            await settle_now(cx, row.id, NotSent("헥토파이낸셜의 거래대사에 환불이 없습니다"))
+    return found
+
+
+async def _listed_deposit(cx: Context, channel: Channel, line: Listed) -> int:
+    known = await cx.db.read(_of_trade, line.trd_no, {channel.id})
+    if line.attempt_id != NAMELESS:
+        imp_uid = await cx.db.read(_of_attempt, line.attempt_id, {channel.id})
+        stored = await cx.db.read(payments.load, imp_uid) if imp_uid else None
+        if stored is None or not stored.payment.is_account or stored.payment.received:
+            return 0
+    elif known is not None:
+        return 0
+    else:
+        holders = await cx.db.read(accounts.unlimited_of, channel.id, channel.mid)
+        if len(holders) != 1:
+            text = f"입금통보를 받지 못한 입금 {line.amount:,}원이 거래대사에 있습니다 (입금번호 {line.trd_no})"
+            await cx.db.write(
+                mail.raise_alarm, f"stray_deposit:{channel.mid}:{line.trd_no}"[:160], "stray_deposit", text,
+                store_id=channel.store_id, imp_uid=None, now=cx.clock(),
+            )  # fmt: skip
+            return 0
+        imp_uid = holders[0]
+    assert imp_uid is not None
+    log.warning("deposit.found", imp_uid=imp_uid, amount=line.amount)
+    verdict = await take(cx, imp_uid, channel.mid, line.trd_no, line.amount, line.at)
+    return int(verdict.word in ("applied", "noted"))
+
+
+async def _listed_refund(cx: Context, channel: Channel, line: Listed) -> int:
+    imp_uid = await cx.db.read(_of_trade, line.org_tid, {channel.id}) if line.org_tid else None
+    stored = await cx.db.read(payments.load, imp_uid) if imp_uid else None
+    if imp_uid is None or stored is None or not stored.payment.unlimited:
+        return 0  # what went back of other payments, inquiries tell
+    if any(e.pg_tid == line.trd_no for e in stored.payment.entries):
+        return 0
+    now = cx.clock()
+    verdict = await cx.db.write(_refund, imp_uid, line.org_tid, line.trd_no, line.amount, line.at, now)
+    cx.happened(imp_uid)
+    cx.wake()
+    return int(verdict.word == "applied")
 
 
 # ---------------------------------------------------------------- the bank's question before a deposit

@@ -50,6 +50,18 @@ _SILENT = Statement(
     )
     .order_by(channels.c.id)
 )
+_UNLIMITED_OF = Statement(
+    select(payments.c.imp_uid)
+    .where(
+        payments.c.channel_id == bindparam("channel_id"),
+        payments.c.pg_id == bindparam("mid"),
+        payments.c.vbank_num.is_not(None),
+        payments.c.account == "3",
+        payments.c.vbank_issued_at.is_not(None),
+    )
+    .order_by(payments.c.started_at.desc())
+    .limit(2)
+)
 _OPEN_REFUNDS = Statement(
     select(attempts.c.id, attempts.c.imp_uid)
     .where(
@@ -105,6 +117,12 @@ def silent_channels(issued_before: int) -> Tx[list[Any]]:
     """Channels in use whose notice address Hecto has never called, though accounts were issued before this time."""
     rows = yield _SILENT(issued_before=issued_before)
     return rows
+
+
+def unlimited_of(channel_id: int, mid: str) -> Tx[list[str]]:
+    """The unlimited accounts ever issued on a channel; two at most, to tell one from several."""
+    rows = yield _UNLIMITED_OF(channel_id=channel_id, mid=mid)
+    return [r.imp_uid for r in rows]
 
 
 def open_refunds(channel_id: int, since: int, until: int) -> Tx[list[Any]]:
