@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 
 from naru import logs
 from naru.console import (
+    billing,
     channels,
     home,
     keys,
@@ -27,7 +28,7 @@ from naru.store.db import Unavailable
 
 log = logs.logger("console")
 
-PARTS = (channels, home, keys, manage, payments, problems, reconciliation, sandbox, sign_in, webhooks)
+PARTS = (billing, channels, home, keys, manage, payments, problems, reconciliation, sandbox, sign_in, webhooks)
 """The parts of the console; each declares its routes when it is imported."""
 
 

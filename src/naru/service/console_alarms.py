@@ -51,3 +51,12 @@ async def explain(cx: Context, actor: Actor, store_id: int, line: int, text: str
         return True
 
     return await cx.db.write(work)
+
+
+async def note(cx: Context, actor: Actor, action: str, target: str, store_id: int) -> None:
+    """Write a change down that a use case of its own has made."""
+
+    def work() -> Tx[None]:
+        yield from people.note_change(actor, action, target, cx.clock(), store_id=store_id)
+
+    await cx.db.write(work)

@@ -11,7 +11,18 @@ from sqlalchemy import BigInteger, ColumnElement, bindparam, case, func, literal
 
 from naru.store.db import Tx
 from naru.store.statement import Statement
-from naru.store.tables import alarms, attempts, channels, deliveries, entries, inbox, jobs, payments
+from naru.store.tables import (
+    alarms,
+    attempts,
+    billing_keys,
+    channels,
+    deliveries,
+    entries,
+    inbox,
+    jobs,
+    payments,
+    schedules,
+)
 
 DAY_MS: Final = 86_400_000
 KST_MS: Final = 32_400_000
@@ -504,3 +515,83 @@ def any_payment(store_id: int) -> Tx[bool]:
     """Whether the store has a payment at all."""
     rows = yield _ANY_PAYMENT(store_id=store_id)
     return bool(rows)
+
+
+# ── billing and virtual accounts ──────────────────────────────────────────────
+
+_SCHEDULES = Statement(
+    select(schedules, payments.c.status.label("payment_status"), payments.c.fail_reason)
+    .outerjoin(payments, payments.c.imp_uid == schedules.c.imp_uid)
+    .where(
+        schedules.c.store_id == bindparam("store_id"), schedules.c.schedule_at >= bindparam("since"),
+        schedules.c.schedule_at < bindparam("until"),
+    )
+    .order_by(schedules.c.schedule_at, schedules.c.id)
+    .limit(bindparam("most"))
+)  # fmt: skip
+
+
+def _keys(by_text: bool) -> Statement:
+    query = select(
+        billing_keys.c.id, billing_keys.c.customer_uid, billing_keys.c.state, billing_keys.c.channel_id,
+        billing_keys.c.card_name, billing_keys.c.card_number, billing_keys.c.customer_name, billing_keys.c.issued_at,
+        billing_keys.c.replaced_at, billing_keys.c.deleted_at, billing_keys.c.reason, billing_keys.c.asked_at,
+    ).where(billing_keys.c.store_id == bindparam("store_id"), billing_keys.c.id < bindparam("before"))  # fmt: skip
+    if by_text:
+        query = query.where(or_(_contains(billing_keys.c.customer_uid), _contains(billing_keys.c.card_number)))
+    return Statement(query.order_by(billing_keys.c.id.desc()).limit(bindparam("most")))
+
+
+_KEYS = {by_text: _keys(by_text) for by_text in (True, False)}
+
+
+def _vbanks(by_text: bool, after: bool) -> Statement:
+    query = select(payments).where(
+        payments.c.store_id == bindparam("store_id"), payments.c.pay_method == "vbank",
+        payments.c.vbank_num.is_not(None),
+    )  # fmt: skip
+    if by_text:
+        query = query.where(_contains(payments.c.vbank_num))
+    if after:
+        query = query.where(payments.c.started_at < bindparam("before"))
+    return Statement(query.order_by(payments.c.started_at.desc(), payments.c.imp_uid.desc()).limit(bindparam("most")))
+
+
+_VBANKS = {(by_text, after): _vbanks(by_text, after) for by_text in (True, False) for after in (True, False)}
+_MONEY_OF = Statement(
+    select(entries.c.imp_uid, entries.c.kind, func.count().label("n"), func.sum(entries.c.amount).label("amount"))
+    .where(entries.c.imp_uid.in_(bindparam("imp_uids", expanding=True)))
+    .group_by(entries.c.imp_uid, entries.c.kind)
+)
+
+
+def schedules_between(store_id: int, since: int, until: int, most: int) -> Tx[list[Any]]:
+    """Schedules due in a time, oldest first, with what became of their payment."""
+    rows = yield _SCHEDULES(store_id=store_id, since=since, until=until, most=most)
+    return rows
+
+
+def keys_page(store_id: int, text: str, before: int, most: int) -> Tx[list[Any]]:
+    """Billing keys, newest first; never the key itself."""
+    values: dict[str, Any] = {"store_id": store_id, "before": before, "most": most}
+    if text:
+        values["text"] = _like(text)
+    rows = yield _KEYS[bool(text)](**values)
+    return rows
+
+
+def vbanks_page(store_id: int, text: str, before: int | None, most: int) -> Tx[tuple[list[Any], dict[str, Any]]]:
+    """Virtual accounts, newest first, with how often and how much came in and went back."""
+    values: dict[str, Any] = {"store_id": store_id, "most": most}
+    if text:
+        values["text"] = _like(text)
+    if before is not None:
+        values["before"] = before
+    rows = yield _VBANKS[bool(text), before is not None](**values)
+    moved = yield _MONEY_OF(imp_uids=[r.imp_uid for r in rows] or [""])
+    sums: dict[str, Any] = {}
+    for m in moved:
+        n, came, back = sums.get(m.imp_uid, (0, 0, 0))
+        in_ = m.kind in ("approve", "deposit")
+        sums[m.imp_uid] = (n + (m.n if in_ else 0), came + (m.amount if in_ else 0), back + (0 if in_ else m.amount))
+    return rows, sums
