@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from naru.clock import Clock
 from naru.domain.channel import Channel, Store
 from naru.domain.refusal import Refused, Why
-from naru.domain.values import AttemptId, ImpUid, Instant
+from naru.domain.values import MINUTE, AttemptId, ImpUid, Instant
 from naru.service.ports import Gateway
 from naru.store import stores
 from naru.store.db import Database
@@ -81,6 +81,7 @@ class Context:
     """Payments that were looked up for the first time, and when; the job runner writes them down."""
     _known: dict[tuple[str, object], _Known] = field(default_factory=dict)
     _turns: dict[str, asyncio.Event] = field(default_factory=dict)
+    _said: dict[str, Instant] = field(default_factory=dict)
     _work: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def new_imp_uid(self, *, by_api: bool) -> ImpUid:
@@ -146,6 +147,15 @@ class Context:
         """Wait until nothing that was asked of the PG is under way in this process."""
         while self._work:
             await asyncio.wait(self._work)
+
+    def first_this_minute(self, what: str) -> bool:
+        """Whether this process has not said so of *what* in the last minute: for facts that need no more precision."""
+        now = self.clock()
+        last = self._said.get(what)
+        if last is not None and 0 <= now - last < MINUTE:
+            return False
+        self._said[what] = now
+        return True
 
     # taking turns: one who waits is woken in this process at once, and looks by itself for other processes' sake
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from naru import logs
 from naru.domain.outcome import Done
 from naru.domain.payment import Op, Purpose
@@ -42,40 +45,55 @@ async def handle(cx: Context, letter: int, body: bytes, content_type: str) -> bo
             now=cx.clock(),
         )  # fmt: skip
         return False
-    verdict = await apply(cx, notice, set(notice.sealed_for))
-    await cx.db.write(
-        mail.judge, letter, verdict.word, note=verdict.note, mid=notice.mid, trd_no=notice.pg_tid,
-        mcht_trd_no=notice.attempt_id, imp_uid=verdict.imp_uid, now=cx.clock(),
-    )  # fmt: skip
-    await cx.db.write(deposits.address_called, [c for c in channels if c.id in notice.sealed_for], cx.clock())
+    now = cx.clock()
+    called = [c for c in channels if c.id in notice.sealed_for and cx.first_this_minute(f"noti:{c.id}")]
+    written = False
+
+    def write_down(verdict: Verdict) -> Tx[None]:
+        nonlocal written
+        yield from mail.judge(
+            letter, verdict.word, note=verdict.note, mid=notice.mid, trd_no=notice.pg_tid,
+            mcht_trd_no=notice.attempt_id, imp_uid=verdict.imp_uid, now=now,
+        )  # fmt: skip
+        yield from deposits.address_called(called, now)
+        written = True
+
+    verdict = await apply(cx, notice, set(notice.sealed_for), write_down)
+    if not written:
+        await cx.db.write(write_down, verdict)
     log.info("notice.received", kind=notice.kind, verdict=verdict.word, imp_uid=verdict.imp_uid, letter=letter)
     return verdict.ok
 
 
-async def apply(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdict:
-    """Make a verified noti's news facts."""
+async def apply(
+    cx: Context, notice: Notice, channel_ids: set[int], write_down: Callable[[Verdict], Tx[None]] | None = None
+) -> Verdict:
+    """Make a verified noti's news facts. *write_down* may be run in the transaction of the facts themselves."""
     match notice.kind:
         case _ if notice.pay_method == "vbank":
             return await deposits.heard(cx, notice, channel_ids)
         case "approve":
-            return await _approved(cx, notice, channel_ids)
+            return await _approved(cx, notice, channel_ids, write_down)
         case "cancel" | "refund":
             return await _went_back(cx, notice, channel_ids)
         case _:
             return Verdict("unmatched", f"처리할 수 없는 종류입니다: {notice.kind}")
 
 
-async def _approved(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdict:
+async def _approved(
+    cx: Context, notice: Notice, channel_ids: set[int], write_down: Callable[[Verdict], Tx[None]] | None
+) -> Verdict:
     row = await cx.db.glance(payments.attempt_row, notice.attempt_id)
     if row is None or row.channel_id not in channel_ids or row.op != Op.PAY:
         return Verdict("unmatched", "나루가 보낸 주문번호가 아닙니다")
-    was_done = row.state == "done"
-    done = Done(notice.pg_tid, notice.amount, notice.at, notice.details, billing_key=notice.billing_key)
-    settled = await settle_now(cx, row.id, done)
-    assert settled is not None
+    verdict = Verdict("again" if row.state == "done" else "applied", None, row.imp_uid)
     if notice.amount != row.amount:
-        return Verdict("mismatch", f"금액이 다릅니다: 요청 {row.amount}원, 통보 {notice.amount}원", row.imp_uid)
-    return Verdict("again" if was_done else "applied", None, row.imp_uid)
+        words = f"금액이 다릅니다: 요청 {row.amount}원, 통보 {notice.amount}원"
+        verdict = Verdict("mismatch", words, row.imp_uid)
+    done = Done(notice.pg_tid, notice.amount, notice.at, notice.details, billing_key=notice.billing_key)
+    settled = await settle_now(cx, row.id, done, also=None if write_down is None else partial(write_down, verdict))
+    assert settled is not None
+    return verdict
 
 
 async def _went_back(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdict:

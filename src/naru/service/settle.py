@@ -4,7 +4,7 @@ the entries and the webhooks they owe are one transaction."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -281,13 +281,17 @@ def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -
     return after
 
 
-async def settle_now(cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False) -> Settled | None:
-    """`settle` in its own transaction; wakes who waits for the payment's or the order's turn."""
+async def settle_now(
+    cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False, also: Callable[[], Tx[None]] | None = None
+) -> Settled | None:
+    """`settle` in its own transaction, with what *also* belongs into it; wakes who waits for its result."""
     new = outcome.billing_key if isinstance(outcome, Done) else None
     key = billing.seal(new, attempt_id, cx.vault) if new is not None else None
 
     def settling() -> Tx[Settled | None]:
         done = yield from settle(attempt_id, outcome, cx.clock(), telling=telling, key=key)
+        if also is not None:
+            yield from also()
         cx.crash("settling")
         return done
 

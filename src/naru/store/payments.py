@@ -419,12 +419,13 @@ def save_shown(
         failed_at=shown.failed_at,
         cancelled_at=shown.cancelled_at,
         status_at=shown.status_at or row.started_at,
-        updated_at=now,
         fail_reason=shown.fail_reason,
         cancel_reason=shown.cancel_reason,
         void=after.void.value,
     )
-    yield _UPDATE_PAYMENT(of_imp_uid=after.imp_uid, **{f"new_{k}": v for k, v in new.items()})
+    if all(getattr(row, column) == value for column, value in new.items()):
+        return  # the same news again
+    yield _UPDATE_PAYMENT(of_imp_uid=after.imp_uid, new_updated_at=now, **{f"new_{k}": v for k, v in new.items()})
 
 
 def set_usage(imp_uid: str, customer_uid: str | None, usage: str | None) -> Tx[None]:
