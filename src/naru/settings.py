@@ -47,7 +47,7 @@ class Settings:
     pg_connect_s: float = 5.0
     pg_read_s: float = 20.0
     budget_s: float = 28.0
-    """Limits of one call to the PG and of one request to us (design §5). Only development changes them: a
+    """Limits of one call to the PG and of one request to us. Only development changes them: a
     chaos campaign cannot wait twenty seconds for every lost answer."""
 
 

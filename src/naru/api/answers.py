@@ -1,6 +1,6 @@
 """What the V1 wire answers: the envelope, and one table from refusals to code, words and HTTP status.
 
-Rule of thumb (behaviour §1.4): actions that are turned down answer 200 with ``code`` 1, or -1 where
+Rule of thumb (PortOne V1): actions that are turned down answer 200 with ``code`` 1, or -1 where
 the card or the PG said no; look-ups that find nothing are 404, authentication is 401, both -1.
 """
 

@@ -77,7 +77,7 @@ def origin_of(url: str) -> str:
 
 
 def callback_object(verdict: Verdict, cx: Context) -> dict[str, Any]:
-    """PortOne's whole legacy callback object. On success it has no error keys at all (behaviour §4.6)."""
+    """PortOne's whole legacy callback object. On success it has no error keys at all (PortOne V1)."""
     r = verdict.stored.row
     told: dict[str, Any] = {
         "success": verdict.success,
@@ -132,7 +132,7 @@ def refusal_object(merchant_uid: str | None, code: str, message: str) -> dict[st
 
 
 def plain(text: str) -> str:
-    """Without what breaks clients that decode a whole URL before they split it (behaviour §4.7)."""
+    """Without what breaks clients that decode a whole URL before they split it (PortOne V1)."""
     return text.translate(str.maketrans({"&": "＆", "=": "＝", "#": "＃", "%": "％"}))
 
 

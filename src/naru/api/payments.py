@@ -28,7 +28,7 @@ BALANCE_LITERAL = (
 
 
 async def _hidden(cx: Context, store_id: int, view: views.PaymentView, asked: bool | None) -> bool:
-    """Test payments are hidden in a store that has a live channel, unless they are asked for (design §2.10)."""
+    """Test payments are hidden in a store that has a live channel, unless they are asked for."""
     if not view.row.sandbox:
         return False
     if asked is not None:

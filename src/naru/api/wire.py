@@ -1,6 +1,6 @@
 """PortOne V1 on the wire: bodies and queries in, payment objects out.
 
-Bodies are read by content, not by header: JSON if it parses as JSON, else a form (behaviour §1.5).
+Bodies are read by content, not by header: JSON if it parses as JSON, else a form (PortOne V1).
 PHP-style names (``imp_uid[]=``, ``schedules[0][merchant_uid]=``) become lists and objects.
 """
 
@@ -222,7 +222,7 @@ def parse_json(text: str) -> Any:
 
 
 def payment_object(view: PaymentView, cx: Context | str) -> dict[str, Any]:
-    """The V1 payment object: every key, always (behaviour §3)."""
+    """The V1 payment object: every key, always (PortOne V1)."""
     r = view.row
     slip = receipt_url(r, cx)
     history = [

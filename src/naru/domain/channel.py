@@ -113,7 +113,7 @@ PROVIDER = "settle"
 
 def choose(channels: list[Channel], *, key: str | None, pg: str | None, can: str) -> Channel:
     """The channel of a request. ``channel_key`` and ``pg=settle.MID`` are exact; otherwise the default
-    if it can do this, else the first in order that can (design §5 "channel choice").
+    if it can do this, else the first in order that can.
 
     *can* is ``card_api``, ``window``, ``cash_receipt`` (which every contract has), or the name of a
     contract flag. Raises Refused.

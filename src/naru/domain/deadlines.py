@@ -1,6 +1,6 @@
 """Until when and in which way money can go back, by pay method. Days and months are KST.
 
-Rules of Hecto (protocol reference §5): a card within a year; a transfer within 180 days, on its own
+Rules of Hecto (Hecto's specification): a card within a year; a transfer within 180 days, on its own
 day only as a whole; a phone payment until the end of its calendar month, and after that as a refund
 to a bank account for a year; a deposit into a virtual account for a year, always to a bank account.
 """

@@ -1,7 +1,7 @@
 """PortOne's standard codes of card companies and banks, as ``/cards`` and ``/banks`` list them.
 
-The card table is PortOne's for Hecto's channels (behaviour reference, appendix A); banks and the
-institutions that take refunds share Hecto's three-digit codes (protocol reference §4.4).
+The card table is PortOne's for Hecto's channels (PortOne V1); banks and the
+institutions that take refunds share Hecto's three-digit codes (Hecto's specification).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How an amount splits into supply value, VAT and tax-free part, by Hecto's rule (protocol reference §5)."""
+"""How an amount splits into supply value, VAT and tax-free part, by Hecto's rule (Hecto's specification)."""
 
 from __future__ import annotations
 

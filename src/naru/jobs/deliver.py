@@ -119,7 +119,7 @@ def _is_literal(host: str) -> bool:
 
 
 def next_try(policy: str, created_at: int, tries: int, now: int, status: int | None) -> Instant | None:
-    """When to send again after try number *tries* failed; None: give up (design §8, PortOne's rules).
+    """When to send again after try number *tries* failed; None: give up (PortOne's rules).
 
     A 4xx is the shop's answer and is not asked again, but for those that mean "later".
     """

@@ -125,7 +125,7 @@ def _same(p: Payment, order: CancelOrder) -> Attempt | None:
     """The earlier cancel that this request repeats.
 
     With an ``Idempotency-Key``: any of that key. Without: one whose caller heard "being checked" or
-    nothing at all, that has since turned out done and that the shop has not learnt of (design §8).
+    nothing at all, that has since turned out done and that the shop has not learnt of.
     """
     mine = [a for a in p.attempts if a.op is Op.CANCEL and a.purpose is order.purpose and a.request]
     if order.idempotency_key is not None:

@@ -138,7 +138,7 @@ def in_browser(channel: Channel, all_channels: list[Channel]) -> bool:
     """Whether a browser may pay on this channel.
 
     Sandbox and test keys are public, so test money buys nothing: in a store that has a live channel a
-    page may use another one only where the operator allows it (design §2.10).
+    page may use another one only where the operator allows it.
     """
     if channel.environment is Environment.LIVE or channel.allows("browser"):
         return True

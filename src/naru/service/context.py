@@ -22,7 +22,7 @@ from naru.store.vault import Vault
 T = TypeVar("T")
 
 CALL_BUDGET_S = 28.0
-"""The whole time of one request to us, waiting for a twin and asking again included (design §5)."""
+"""The whole time of one request to us, waiting for a twin and asking again included."""
 LEASE_MS = 40_000
 """How long after *ask* the settle job leaves an attempt to the request that made it: the call's own
 limits (connect 5 s, read 20 s) and one inquiry fit in."""

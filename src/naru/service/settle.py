@@ -233,7 +233,7 @@ def give_up(imp_uid: str, code: str, message: str, now: Instant, *, proven: bool
     """A window ended without payment, as far as anybody knows: the shop hears "failed".
 
     *proven*: the PG itself says so. Otherwise the settle job goes on looking, and an approval that turns
-    up later is taken back (design §8). A payment whose result is known stays as it is.
+    up later is taken back. A payment whose result is known stays as it is.
     """
     order = yield from payments.lock_order_of(imp_uid)
     before = yield from payments.load(imp_uid, lock=True)

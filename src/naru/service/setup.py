@@ -80,7 +80,7 @@ def _accounts(bank: str, first: int, last: int) -> list[str]:
 
 
 def dev_channels(store_id: int) -> list[NewChannel]:
-    """The development channels (design §5)."""
+    """The development channels."""
 
     def channel(
         key: str, name: str, mid: str, use: Use, credentials: Credentials = Credentials.NONE, *,

@@ -1,6 +1,6 @@
 """Virtual accounts over the API: issue, change, revoke. Ask, call, settle, like everything that reaches Hecto.
 
-How an unknown is settled (design §8): an issue by its noti, else by the identical message once more under
+How an unknown is settled: an issue by its noti, else by the identical message once more under
 the same number, which cannot make a second account; a change or a revocation by the identical message. What
 the caller heard had failed and turns out to have been issued is revoked.
 """
@@ -43,7 +43,7 @@ log = logs.logger("vbank")
 ROTATING, FIXED, UNLIMITED = "rotating_account", "fixed_account", "unlimited_account"
 """Contract flags of a channel, beside ``vbank_api``."""
 LOOSE_CHANGE = "vbank_due_optional"
-"""Store switch: ``PUT /vbanks`` takes ``vbank_due`` or ``amount`` or both (the schema's reading, design §8)."""
+"""Store switch: ``PUT /vbanks`` takes ``vbank_due`` or ``amount`` or both (the schema's reading)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

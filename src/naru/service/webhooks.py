@@ -51,7 +51,7 @@ def owe(
 
 
 def silence_of_cancel(attempt: Attempt, telling: bool) -> str | None:
-    """Why a finished cancel is not told by webhook; None when it is (PortOne V1, behaviour reference §5).
+    """Why a finished cancel is not told by webhook; None when it is (PortOne V1).
 
     A shop that hears the result as the answer to its request has a webhook only if it asked for one;
     a result that was open when its caller was answered (or died) is always told.

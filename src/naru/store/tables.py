@@ -60,7 +60,7 @@ stores = Table(
     Column("webhook_secret_old", LargeBinary),  # sealed; still signs beside the new one until …_old_until
     Column("webhook_secret_old_until", BigInteger),
     Column("webhook_retry", String(16), nullable=False, server_default=text("'naru'")),  # naru | portone | off
-    Column("switches", Text, nullable=False, server_default=text("'{}'")),  # design §8's store switches, by name
+    Column("switches", Text, nullable=False, server_default=text("'{}'")),  # the store switches, by name
     Column("allowed_ips", Text, nullable=False, server_default=text("''")),  # CIDR list, empty: anywhere
     Column("dunning_hour", Integer),  # KST hour at which failed schedules are charged again, daily; null: never
     Column("created_at", BigInteger, nullable=False),

@@ -1,7 +1,7 @@
 """Hecto's codes: what a refusal proves, and how issuers and banks are named north.
 
-A code that is not listed here is *unknown*, never *declined* (design §2.3).
-Source: the code table of Hecto's specification (reference §4.2), issuers §4.3, banks §4.4.
+A code that is not listed here is *unknown*, never *declined*.
+Source: the code table of Hecto's specification (Hecto's specification), issuers §4.3, banks §4.4.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ HOSTS: dict[Environment, dict[str, str]] = {
         "cash": "https://cash.settlebank.co.kr",
     },
 }
-"""Base address per host role (reference §1.1); a channel's own addresses win. The sandbox has one for all."""
+"""Base address per host role (Hecto's specification); a channel's own addresses win. The sandbox has one for all."""
 
 _NUMBERS = frozenset(
     {b"vacntno", b"trdno", b"orgtrdno", b"mchttrdno", b"trddtm", b"orgtrddt", b"expiredt", b"pkthash", b"trdamt"}

@@ -13,7 +13,7 @@ _EMOJI = re.compile("[\U00010000-\U0010ffff\u200d\u2600-\u27bf\ufe0f]")
 
 
 def clean(text: str | None, most: int, default: str = "") -> str:
-    """*text* without what Hecto forbids or strips (reference §5), cut to *most* bytes of UTF-8."""
+    """*text* without what Hecto forbids or strips (Hecto's specification), cut to *most* bytes of UTF-8."""
     out = _WORDS.sub(" ", _EMOJI.sub("", _FORBIDDEN.sub(" ", text or "")))
     out = re.sub(r" {2,}", " ", out).strip() or default
     return out.encode()[:most].decode(errors="ignore").strip() or default
@@ -27,7 +27,7 @@ def identifier(text: str, most: int = 50) -> str:
 
 
 def tax(amount: int, tax_free: int, vat: int | None = None, *, mixed: bool | None = None) -> dict[str, str]:
-    """Hecto's tax fields of an amount (KRW) with a tax-free part (reference §7.4).
+    """Hecto's tax fields of an amount (KRW) with a tax-free part (Hecto's specification).
 
     Wholly taxable: no fields, the merchant's setting holds. VAT is an eleventh of the taxable part,
     rounded on the supply value (1,000 → 909 + 91), unless the shop says how much it is. *mixed* keeps

@@ -113,5 +113,5 @@ def read(body: bytes, content_type: str) -> Landing:
 
 def _words(message: str) -> str:
     if re.search("%[0-9A-Fa-f]{2}", message):
-        message = unquote(message, errors="replace")  # some pages encode it a second time (reference §1.6)
+        message = unquote(message, errors="replace")  # some pages encode it a second time (Hecto's specification)
     return re.sub(r"[\x00-\x1f<>]", " ", message).strip()[:200]
