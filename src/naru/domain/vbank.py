@@ -33,7 +33,7 @@ from naru.domain.values import DAY, HOUR, MINUTE, SECOND, AttemptId, Instant, Wo
 MAX_DUE_DAYS: Final = 365
 CLOSED_FROM_MS: Final = 23 * HOUR + 30 * MINUTE
 CLOSED_UNTIL_MS: Final = 35 * MINUTE
-"""Banks are closed from 23:30 to 00:35 KST (Hecto's specification): nothing is issued, changed, revoked or refunded then."""
+"""Banks are closed from 23:30 to 00:35 KST (Hecto): nothing is issued, changed, revoked or refunded then."""
 ISSUING_BANKS: Final = frozenset(
     {"003", "004", "011", "020", "023", "031", "032", "034", "039", "071", "081", "088", "089"}
 )
