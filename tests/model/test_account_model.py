@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from naru.domain.payment import Account, Purpose
+from naru.domain.payment import Account, Purpose, Told
 from naru.domain.refusal import Refused
 from naru.domain.values import DAY, HOUR, MINUTE, SECOND, Instant, Won, from_kst, kst_midnight, won
 from naru.service import deposits, doctor, vbank
@@ -177,6 +177,7 @@ class AccountMachine(RuleBasedStateMachine):
                 for number, amount in t.cancels.items()
             ]
         began = kst_midnight(self.shop.clock())
+        self.shop.clock.advance(DAY)
         self.do(deposits.absorb_listed(self.shop.cx, channel, lines, began))
         self.do(self.shop.pass_time(30 * MINUTE))
         for imp_uid in self.payments():
@@ -186,6 +187,10 @@ class AccountMachine(RuleBasedStateMachine):
             mine = [t for t in self.shop.gateway.trades.values() if t.tid in tids]
             assert p.returned == sum(t.cancelled for t in mine)
             account = self.shop.gateway.bank.accounts.get(imp_uid)
+            asked = p.pay_attempt
+            assert asked is not None
+            if asked.told is Told.FAILED and account is not None and not p.entries:
+                assert account.state == "revoked"  # nobody may pay into what the shop heard had failed
             shop_revoked = p.revoked is not None and p.revoked.purpose is Purpose.SHOP
             assert not shop_revoked or (account is not None and account.state == "revoked")
         total = sum(t.amount for t in self.shop.gateway.trades.values())

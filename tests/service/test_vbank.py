@@ -779,6 +779,11 @@ async def test_an_unlimited_refund_that_is_not_on_the_days_list_did_not_happen(s
     await shop.cancel(imp_uid, **REFUND)
     line = Line(notice.pg_tid, "0000000", cancelled=False, at=notice.at, amount=notice.amount)
     assert await listed(shop, "nxva_fix2", line) == 0
+    assert (await shop.payment(imp_uid)).open_cancel is not None  # the day is not over
+    began = kst_midnight(shop.clock())
+    shop.clock.advance(DAY)
+    channel = next(c for c in await shop.cx.channels(1) if c.mid == "nxva_fix2")
+    await deposits.absorb_listed(shop.cx, channel, [line], began)
     p = await shop.payment(imp_uid)
     assert (p.open_cancel, p.left) == (None, 500)
     await shop.cancel(imp_uid, **REFUND)

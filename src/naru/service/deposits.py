@@ -425,6 +425,8 @@ async def absorb_listed(cx: Context, channel: Channel, lines: Sequence[Listed], 
             found += await _listed_refund(cx, channel, line)
         else:
             found += await _listed_deposit(cx, channel, line)
+    if cx.clock() < day_began + DAY:
+        return found  # the day is not over: what is not on its list may still come
     rows = await cx.db.read(accounts.open_refunds, channel.id, day_began, day_began + DAY)
     for row in rows:
         stored = await cx.db.read(payments.load, row.imp_uid)

@@ -11,6 +11,7 @@ from naru.domain.channel import Channel, Environment
 from naru.domain.outcome import Done
 from naru.domain.payment import Purpose
 from naru.domain.values import DAY, HOUR, MINUTE, AttemptId, Instant, from_kst, kst_date, kst_midnight, won
+from naru.service import deposits
 from naru.service.context import Context
 from naru.service.ports import Line, Question
 from naru.service.settle import absorb
@@ -153,6 +154,7 @@ async def run(cx: Context, job: Any) -> None:
     since = from_kst(statement.day + "000000")
     ours: list[Any] = []
     if statement.kind == "trades":
+        await deposits.absorb_listed(cx, channel, theirs, since)
         ours = await cx.db.read(statements.our_entries, statement.store_id, channel.id, since, since + DAY)
     tids = [x.trd_no for x in theirs]
     elsewhere: list[Any] = []
