@@ -86,6 +86,14 @@ def test_a_lost_approval_is_found_out_and_not_asked_for_twice(naru: Live, confir
     assert trades(naru, told["imp_uid"]) == ["pay"]
 
 
+def test_a_browser_that_comes_back_five_times_is_confirmed_and_approved_once(naru: Live, confirms: list[Hook]) -> None:
+    told = buy(naru, "card", times=5, **SPLIT, confirm_url=naru.shop.url + CONFIRM)
+    assert (told["success"], told["status"]) == (True, "paid")
+    assert len(asked(confirms)) == 1
+    assert trades(naru, told["imp_uid"]) == ["pay"]
+    assert naru.complaints == []  # a second approval would have been one
+
+
 def test_a_declined_approval_fails_with_the_pgs_code(naru: Live, confirms: list[Hook]) -> None:
     naru.fault("error_code", message="M22", code="CA31", text="한도초과")
     told = buy(naru, "card", **SPLIT)

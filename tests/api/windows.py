@@ -6,6 +6,7 @@ import html
 import json
 import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
@@ -50,8 +51,10 @@ def request_pay(naru: Live, **params: Any) -> tuple[dict[str, Any], Answer]:
     return envelope, naru.send("POST", "/sdk/window", body, FORM)
 
 
-def buy(naru: Live, pay_method: str, choices: dict[str, str] | None = None, **params: Any) -> dict[str, Any]:
-    """Pay in the window and come back; returns the outcome as the callback gets it."""
+def buy(
+    naru: Live, pay_method: str, choices: dict[str, str] | None = None, times: int = 1, **params: Any
+) -> dict[str, Any]:
+    """Pay in the window and come back (*times* at once); returns the outcome as the callback gets it."""
     envelope, page = request_pay(naru, pay_method=pay_method, **params)
     assert page.status == 200, page.body
     action, fields = fields_of(page)
@@ -62,6 +65,11 @@ def buy(naru: Live, pay_method: str, choices: dict[str, str] | None = None, **pa
     done = send(naru.sandbox, "POST", f"{token}/pay", urlencode(chosen).encode(), FORM)
     assert done.status == 303, done.body.decode()
     url, back = fields_of(send(naru.sandbox, "GET", done.headers["location"].removeprefix(naru.sandbox)))
-    landed = naru.send("POST", url.removeprefix(naru.url), urlencode(back).encode(), FORM)
-    assert landed.status in (200, 302, 303), landed.body
+    with ThreadPoolExecutor(times) as browsers:
+        posts = [
+            browsers.submit(naru.send, "POST", url.removeprefix(naru.url), urlencode(back).encode(), FORM)
+            for _ in range(times)
+        ]
+    for landed in (post.result() for post in posts):
+        assert landed.status in (200, 302, 303), landed.body
     return naru.send("GET", f"/sdk/outcome?request={envelope['request_id']}").json["response"]
