@@ -44,6 +44,7 @@ async def test_the_night_makes_our_records_true(shop: Shop) -> None:
     imp_uid = (await shop.pay(1000)).settled.payment.imp_uid
     shop.gateway.trades[imp_uid].cancels["night"] = 1000
     await shop.pass_time(kst_midnight(shop.clock.at) + DAY + statements.NIGHT_MS + 20 * 60_000 - shop.clock.at)
+    await shop.runner.drain()
     assert (await shop.shown(imp_uid)).status == "cancelled"
     assert (await shop.payment(imp_uid)).left == 0
     assert [k for k in await shop.webhooks(imp_uid) if ":cancel#" in k]

@@ -79,6 +79,7 @@ async def plan(cx: Context) -> None:
         yield from stores.set_meta("statements_planned", yesterday)
 
     await cx.db.write(work)
+    cx.wake()
 
 
 def _line(
