@@ -420,6 +420,30 @@ def trigger_deposit(account: str, amount: int, *, depositor: str = "홍길동", 
     print(_call(f"{_settings(data_dir).sandbox_url}/_sandbox/deposits", body))
 
 
+@app.command
+def dunning(
+    hour: int | None = None,
+    *,
+    store: Annotated[str | None, Parameter(help="식별코드. The store's imp code; needed with several stores.")] = None,
+    off: bool = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Charge failed schedules again every day at this KST hour (1-23) until one succeeds; --off stops that."""
+    from naru.service.schedules import set_dunning
+    from naru.store import stores
+
+    async def work(parts: Parts) -> None:
+        found = [s for s in await parts.db.read(stores.all_stores) if store in (None, s.imp_code)]
+        if len(found) != 1:
+            _die("상점을 --store 식별코드로 지정해 주세요. Name the store with --store.")
+        if hour is not None or off:
+            await set_dunning(parts.cx, found[0].id, None if off else hour)
+        wanted = hour if hour is not None and not off else None if off else found[0].dunning_hour
+        print(f"{found[0].imp_code}: " + ("재시도 안 함 (off)" if wanted is None else f"매일 {wanted}시 (KST)"))
+
+    _with_parts(_settings(data_dir), work)
+
+
 @clock_app.command(name="advance")
 def clock_advance(span: str, *, data_dir: DataDir = DATA_DIR) -> None:
     """Move development time forward: 90s, 15m, 2h, 31d. Jobs run at their due times on the way."""
