@@ -111,12 +111,13 @@ class Store:
 PROVIDER = "settle"
 
 
-def choose(channels: list[Channel], *, key: str | None, pg: str | None, can: str) -> Channel:
+def choose(channels: list[Channel], *, key: str | None, pg: str | None, can: str, method: str = "") -> Channel:
     """The channel of a request. ``channel_key`` and ``pg=settle.MID`` are exact; otherwise the default
     if it can do this, else the first in order that can.
 
     *can* is ``card_api``, ``window``, ``cash_receipt`` (which every contract has), or the name of a
-    contract flag. Raises Refused.
+    contract flag. A request that names no channel prefers the one that is the default for its pay
+    *method*: Hecto may issue a MID for each. Raises Refused.
     """
     usable = [c for c in sorted(channels, key=lambda c: (c.position, c.id)) if not c.disabled]
 
@@ -150,4 +151,5 @@ def choose(channels: list[Channel], *, key: str | None, pg: str | None, can: str
     fits = [c for c in usable if able(c)]
     if not fits:
         raise Refused(Why.NO_CHANNEL, can=can)
-    return next((c for c in fits if c.is_default), fits[0])
+    for_method = [c for c in fits if method and c.allows(f"default_{method}")]
+    return next((c for c in [*for_method, *fits] if c in for_method or c.is_default), fits[0])

@@ -148,11 +148,13 @@ def in_browser(channel: Channel, all_channels: list[Channel]) -> bool:
 def pick_channel(channels: list[Channel], order: WindowOrder) -> Channel:
     """The channel of a window payment. Raises Refused."""
     if order.channel_key or "." in (order.pg or ""):
-        channel = choose(channels, key=order.channel_key, pg=order.pg, can="window")
+        channel = choose(channels, key=order.channel_key, pg=order.pg, can="window", method=order.pay_method)
         if not in_browser(channel, channels):
             raise Refused(Why.TEST_MONEY, channel=channel.name)
         return channel
-    return choose([c for c in channels if in_browser(c, channels)], key=None, pg=order.pg, can="window")
+    return choose(
+        [c for c in channels if in_browser(c, channels)], key=None, pg=order.pg, can="window", method=order.pay_method
+    )
 
 
 def check_redirect(url: str | None) -> None:

@@ -22,8 +22,8 @@ from naru.store.stores import ApiKey
 
 OVERLAPS: Final = {"0": 0, "1h": HOUR, "24h": DAY, "7d": 7 * DAY}
 """How long a secret that is replaced stays good beside the new one."""
-SWITCHES: Final = ("include_sandbox", "webhook_first", "loose_vbank_due")
-TEXT_SWITCHES: Final = ("default_company", "default_company_en")
+SWITCHES: Final = ("include_sandbox", "webhook_first", "vbank_due_optional")
+TEXT_SWITCHES: Final[tuple[str, ...]] = ()
 POLICIES: Final = ("naru", "portone", "off")
 CONTENT_TYPES: Final = ("application/json", "application/x-www-form-urlencoded")
 MOST_NETWORKS: Final = 50
