@@ -23,7 +23,7 @@ from naru.store.stores import ApiKey
 OVERLAPS: Final = {"0": 0, "1h": HOUR, "24h": DAY, "7d": 7 * DAY}
 """How long a secret that is replaced stays good beside the new one."""
 SWITCHES: Final = ("include_sandbox", "webhook_first", "vbank_due_optional")
-TEXT_SWITCHES: Final[tuple[str, ...]] = ()
+TEXT_SWITCHES: tuple[str, ...] = tuple[str, ...]()
 POLICIES: Final = ("naru", "portone", "off")
 CONTENT_TYPES: Final = ("application/json", "application/x-www-form-urlencoded")
 MOST_NETWORKS: Final = 50
