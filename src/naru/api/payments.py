@@ -33,6 +33,8 @@ async def _hidden(cx: Context, store_id: int, view: views.PaymentView, asked: bo
         return False
     if asked is not None:
         return not asked
+    if (await cx.store(store_id)).on("include_sandbox"):
+        return False
     return any(not c.is_test for c in await cx.channels(store_id))
 
 
