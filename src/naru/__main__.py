@@ -257,6 +257,52 @@ def doctor(*, data_dir: DataDir = DATA_DIR) -> None:
 
 
 @app.command
+def backup(file: Path | None = None, *, data_dir: DataDir = DATA_DIR) -> None:
+    """Copy the whole database into a file while it serves. The master key is not in it: keep that apart."""
+    from naru.clock import SystemClock
+    from naru.domain.values import kst_stamp
+    from naru.store import backup as copies
+    from naru.store.db import Unavailable
+
+    settings = _settings(data_dir)
+    ending = "db" if settings.database_url.startswith("sqlite:") else "zip"
+    target = file or data_dir / "backups" / f"naru-{kst_stamp(SystemClock()())}.{ending}"
+    try:
+        size = asyncio.run(copies.backup(settings.database_url, target))
+    except (copies.BadBackup, Unavailable) as e:
+        _die(str(e))
+        return
+    print(f"{target} ({size:,} bytes). 마스터 키는 들어 있지 않습니다. The master key is not in it.")
+
+
+@app.command
+def restore(file: Path, *, replace: bool = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Bring a backup back. Stop the server first; --replace moves a SQLite database that is there aside."""
+    from naru.store import backup as copies
+    from naru.store.db import Unavailable
+    from naru.store.migrate import MigrationFailed, WrongSchema
+    from naru.store.vault import Vault, WrongMasterKey
+
+    settings = _settings(data_dir)
+    try:
+        aside = asyncio.run(copies.restore(settings.database_url, file, Vault(settings.master_key), replace=replace))
+    except WrongMasterKey:
+        _die("마스터 키가 이 백업의 것이 아닙니다. The master key is not this backup's.")
+        return
+    except WrongSchema as e:
+        _die(f"{e}. 백업을 만든 버전의 나루로 복원한 뒤 올리세요. Restore with the version that made it, then update.")
+        return
+    except (copies.BadBackup, Unavailable, MigrationFailed) as e:
+        _die(str(e))
+        return
+    moved = f" 전의 데이터베이스: {aside}" if aside else ""
+    print(
+        f"복원했습니다. Restored.{moved}\n"
+        "다음: naru doctor, naru serve. 백업 뒤의 거래는 헥토파이낸셜 거래대사와 맞춰 보세요."
+    )
+
+
+@app.command
 def alarm(*, data_dir: DataDir = DATA_DIR) -> None:
     """Try where alarms go: NARU_ALARM_WEBHOOK, and NARU_ALARM_EMAIL over NARU_SMTP_URL (from NARU_ALARM_FROM)."""
 

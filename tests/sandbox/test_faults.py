@@ -86,6 +86,18 @@ def test_late_processing_only_after_the_denial(hecto: Hecto, receiver: Receiver)
     receiver.wait(1)
 
 
+def test_a_cancel_that_happens_only_after_the_denial(hecto: Hecto) -> None:
+    asked = hecto.payment(won=1004)
+    paid = hecto.send(messages.CARD_PAY, asked)
+    hecto.fault("late_processing", after_inquiry=True, message="M09")
+    with pytest.raises(GONE):
+        hecto.cancel(paid, 404)
+    hecto.advance(hours=1)
+    assert hecto.inquire(asked).values["cnclAmt"] == "0"
+    hecto.advance(seconds=2)
+    assert hecto.inquire(asked).values["cnclAmt"] == "404"
+
+
 def test_a_late_cancel_is_not_counted_until_it_happens(hecto: Hecto) -> None:
     asked = hecto.payment(won=1004)
     paid = hecto.send(messages.CARD_PAY, asked)

@@ -15,7 +15,7 @@ from naru.service import notices, reconcile
 from naru.service.console_alarms import look_now
 from naru.service.ports import Found, Question
 from naru.store import payments
-from tests.fakes import FakeGateway
+from tests.fakes import FakeGateway, Trade
 from tests.shop import Shop
 
 
@@ -92,6 +92,40 @@ async def test_the_order_can_be_paid_again_after_a_wrong_decline(shop: Shop) -> 
     assert (await shop.shown(first)).status == "failed"
     assert shop.gateway.trades[first].cancelled == 1000
     assert shop.gateway.trades[second].cancelled == 0
+
+
+async def test_a_cancel_that_is_done_after_it_was_denied_twice_is_still_found(shop: Shop) -> None:
+    imp_uid = (await shop.pay()).settled.payment.imp_uid
+    shop.gateway.faults = ["lost_before"]
+    await shop.cancel(imp_uid, 300)
+    await shop.pass_time(3 * MINUTE)
+    assert (await shop.payment(imp_uid)).attempts[1].state is State.NOT_SENT
+    trade = shop.gateway.trades[imp_uid]
+    trade.cancels[f"{imp_uid}C001"], trade.rounds = 300, 1
+    await shop.pass_time(15 * MINUTE)
+    p = await shop.payment(imp_uid)
+    assert [(e.id, e.amount) for e in p.entries if e.org_tid] == [(f"{imp_uid}C001", 300)]
+    assert f"{imp_uid}C001:cancel#0" in await shop.webhooks(imp_uid)
+
+
+async def test_a_payment_that_is_done_after_it_was_denied_twice_is_taken_back(shop: Shop) -> None:
+    shop.gateway.faults = ["lost_before"]
+    imp_uid = (await shop.pay(1000)).settled.payment.imp_uid
+    await shop.pass_time(3 * MINUTE)
+    assert (await shop.payment(imp_uid)).attempts[0].state is State.NOT_SENT
+    shop.gateway.trades[imp_uid] = Trade(f"T{imp_uid}", imp_uid, 1000)
+    await shop.pass_time(3 * HOUR)
+    assert shop.gateway.trades[imp_uid].cancelled == 1000
+    assert (await shop.shown(imp_uid)).status == "failed"
+
+
+async def test_second_looks_end(shop: Shop) -> None:
+    shop.gateway.faults = ["lost_before"]
+    imp_uid = (await shop.pay(1000)).settled.payment.imp_uid
+    await shop.pass_time(30 * HOUR)
+    asked = shop.gateway.calls.count(f"inquire {imp_uid}")
+    await shop.pass_time(30 * HOUR)
+    assert shop.gateway.calls.count(f"inquire {imp_uid}") == asked < 10
 
 
 # ── overtaken ────────────────────────────────────────────────────────────────

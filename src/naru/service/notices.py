@@ -122,7 +122,9 @@ async def _went_back(cx: Context, notice: Notice, channel_ids: set[int]) -> Verd
     )  # fmt: skip
     if not isinstance(found.finding, Done):
         return Verdict("new", "거래 조회에 실패하여 다시 통보를 기다립니다", p.imp_uid)
-    await cx.db.write(absorb, p.imp_uid, found.finding.pg_tid, found.cancelled, cx.clock(), Purpose.CONSOLE)
+    after = await cx.db.write(absorb, p.imp_uid, found.finding.pg_tid, found.cancelled, cx.clock(), Purpose.CONSOLE)
+    if after is not None and after.open_cancel is not None:
+        return Verdict("new", "진행 중인 취소가 끝난 뒤 다시 확인합니다", p.imp_uid)
     cx.happened(p.imp_uid)
     cx.wake()
     return Verdict("applied", None, p.imp_uid)

@@ -7,6 +7,7 @@ its taker simply comes due again.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from naru import logs
 from naru.domain.outcome import Declined, Done, NoSuchTrade, NotSent, Outcome, Pending, Unknown
@@ -27,6 +28,8 @@ BELIEVE_MS = 60 * SECOND
 """How long after sending "no such trade" may still mean that the request is travelling."""
 DENIALS = 2
 """How often, after that, it must be heard before it counts as not sent."""
+SECOND_LOOKS_MS = (10 * MINUTE, 2 * HOUR, 24 * HOUR)
+"""How long after *ask* one that was denied so often is looked for once more: "no such trade" may turn out untrue."""
 WINDOW_MS = 15 * MINUTE
 """A window attempt closes this long after opening; its payment stays ready."""
 LOOK_MS = 2 * MINUTE
@@ -63,7 +66,7 @@ async def check(cx: Context, attempt_id: str, checks: int) -> None:
     attempt = stored.payment.attempt(attempt_id)
     assert attempt is not None
     if not attempt.is_open:
-        await cx.db.write(payments.check_again, attempt_id, None)
+        await _second_look(cx, stored, attempt)
         return
     if stored.attempt_rows[attempt_id].checks > checks:
         return  # somebody else has taken it since: this process was stopped for longer than the lease
@@ -118,7 +121,9 @@ async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outc
                         await cx.db.write(close_window, attempt.id, now)
                         return
                 else:
-                    await settle_now(cx, attempt.id, NotSent("헥토파이낸셜에 거래가 없습니다"))
+                    nothing = NotSent("헥토파이낸셜에 거래가 없습니다")
+                    again = partial(payments.check_again, attempt.id, _next_second_look(p, attempt, now))
+                    await settle_now(cx, attempt.id, nothing, also=again)
                     return
             soon = now + 15 * SECOND if denied else max(Instant(attempt.asked_at + BELIEVE_MS), now + SECOND)
             if _in_window(p, attempt):
@@ -131,6 +136,33 @@ async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outc
             await cx.db.write(payments.check_again, attempt.id, min(again, alarm_at) if now < alarm_at else again)
     if now - attempt.asked_at >= ALARM_MS + (WINDOW_MS if _in_window(p, attempt) else 0):
         await cx.db.write(_open_too_long, p, attempt, now)
+
+
+def _next_second_look(p: Payment, attempt: Attempt, now: Instant) -> int | None:
+    """When to look again at what was believed not to have been sent. None: no more, or not at this kind."""
+    cancel = attempt.op is Op.CANCEL and attempt.purpose is not Purpose.NET  # a net cancel is asked for anew
+    if attempt.state in (State.DONE, State.DECLINED) or p.is_account or not (cancel or attempt.op is Op.PAY):
+        return None
+    return next((attempt.asked_at + ms for ms in SECOND_LOOKS_MS if attempt.asked_at + ms > now), None)
+
+
+async def _second_look(cx: Context, stored: Stored, attempt: Attempt) -> None:
+    """The PG said twice that there was nothing. Should it have happened later all the same, it is found here:
+    its noti may be lost, and not every contract has notis of cancels."""
+    p, now = stored.payment, cx.clock()
+    again = _next_second_look(p, attempt, now)
+    outcome: Outcome | None = None
+    if attempt.state is State.NOT_SENT and stored.attempt_rows[attempt.id].checks and p.open_cancel is None:
+        if attempt.op is Op.PAY:
+            outcome = await _look_at_payment(cx, stored, attempt)
+        elif attempt.op is Op.CANCEL:
+            channel = await cx.channel(p.store_id, p.channel_id)
+            outcome = await ask_about_cancel(cx, channel, p, attempt)
+    await cx.db.write(payments.check_again, attempt.id, again)
+    if isinstance(outcome, Done) or (isinstance(outcome, Unknown) and outcome.mismatch):
+        log.warning("attempt.late", attempt=attempt.id, imp_uid=p.imp_uid)
+        # Another cancel since we read may be what made the total grow: then this look proves nothing.
+        await settle_now(cx, attempt.id, outcome, only_if=p)
 
 
 def _in_window(p: Payment, attempt: Attempt) -> bool:

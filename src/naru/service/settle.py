@@ -282,13 +282,22 @@ def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -
 
 
 async def settle_now(
-    cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False, also: Callable[[], Tx[None]] | None = None
-) -> Settled | None:
-    """`settle` in its own transaction, with what *also* belongs into it; wakes who waits for its result."""
+    cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False, also: Callable[[], Tx[None]] | None = None,
+    only_if: Payment | None = None,
+) -> Settled | None:  # fmt: skip
+    """`settle` in its own transaction, with what *also* belongs into it; wakes who waits for its result.
+
+    *only_if*: settle nothing (and return None) unless the payment's attempts and entries are still these.
+    """
     new = outcome.billing_key if isinstance(outcome, Done) else None
     key = billing.seal(new, attempt_id, cx.vault) if new is not None else None
 
     def settling() -> Tx[Settled | None]:
+        if only_if is not None:
+            yield from payments.lock_order_of(only_if.imp_uid)
+            held = yield from payments.load(only_if.imp_uid, lock=True)
+            if held is None or held.payment.attempts != only_if.attempts or held.payment.entries != only_if.entries:
+                return None
         done = yield from settle(attempt_id, outcome, cx.clock(), telling=telling, key=key)
         if also is not None:
             yield from also()

@@ -62,7 +62,7 @@ _LATER: Final = (
     pg.QueryCanceledError,
     pg.PostgresSystemError,
 )
-_FAILURES: Final = (pg.PostgresError, pg.InterfaceError, pg.InternalClientError, OSError)
+FAILURES: Final = (pg.PostgresError, pg.InterfaceError, pg.InternalClientError, OSError)
 
 connect: Any = getattr(asyncpg.connection, "connect")  # noqa: B009 - untyped
 
@@ -85,7 +85,7 @@ async def revision_of(url: str) -> str | None:
             return await connection.fetchval("SELECT version_num FROM alembic_version")
         finally:
             await connection.close()
-    except _FAILURES as exc:
+    except FAILURES as exc:
         raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
 
 
@@ -128,7 +128,7 @@ async def open_postgres(
     pool = Pool(open_one, min_connections, max_connections)
     try:
         await pool.fill()
-    except _FAILURES as exc:
+    except FAILURES as exc:
         raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
     return Postgres(pool, read_timeout_ms, max_connections)
 
@@ -198,7 +198,7 @@ class Pool:
             _, connection = self._idle.pop()
             try:
                 await connection.close(timeout=CONNECT_TIMEOUT_S)
-            except _FAILURES:
+            except FAILURES:
                 connection.terminate()
 
     def _vacate(self) -> None:
@@ -297,7 +297,7 @@ class Postgres:
     async def _connection(self) -> Connection:
         try:
             return await self._pool.take()
-        except _FAILURES as exc:
+        except FAILURES as exc:
             error = _error(exc, None)
             raise error if isinstance(error, _Again) else Unavailable(f"{type(exc).__name__}: {exc}") from exc
 
@@ -305,7 +305,7 @@ class Postgres:
         result = await self._inside(connection, _BEGIN_WRITE, body, args, kwargs)
         try:
             done = await connection.execute("COMMIT")
-        except _FAILURES as exc:
+        except FAILURES as exc:
             error = _error(exc, connection)
             if isinstance(error, _Lost):
                 connection.terminate()
@@ -327,7 +327,7 @@ class Postgres:
         try:
             try:
                 await connection.execute(begin)
-            except _FAILURES as exc:
+            except FAILURES as exc:
                 raise _error(exc, connection) from exc
             return await self._glance(connection, body, args, kwargs)
         except BaseException:
@@ -341,7 +341,7 @@ class Postgres:
             while True:
                 try:
                     rows = await _execute(connection, bound)
-                except _FAILURES as exc:
+                except FAILURES as exc:
                     error = _error(exc, connection)
                     if isinstance(error, _Again):
                         raise error from exc
@@ -358,7 +358,7 @@ async def _roll_back(connection: Connection) -> None:
     if not connection.is_closed():
         try:
             await connection.execute("ROLLBACK")
-        except _FAILURES:
+        except FAILURES:
             connection.terminate()
 
 

@@ -21,6 +21,8 @@ def answer(ask: Ask, *, appear_after_denial_ms: int = clock.SECOND) -> dict[str,
             raise Refuse("ST06", "거래금액이 원거래와 다릅니다.", field="trdAmt", complain=True)
         left = trades.left_of(ask.book, trade, ask.now)
         gone = left.shown >= trade.amount
+        due = ask.now + appear_after_denial_ms
+        ask.book.run("UPDATE trades SET appears_ms = ? WHERE org_id = ? AND appears_ms = ?", due, trade.id, NEVER)
         return {
             "trdNo": trade.trd_no,
             "outStatCd": "0021",
