@@ -282,8 +282,8 @@ def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -
 
 
 async def settle_now(
-    cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False, also: Callable[[], Tx[None]] | None = None,
-    only_if: Payment | None = None,
+    cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False,
+    also: Callable[[], Tx[None]] | None = None, only_if: Payment | None = None,
 ) -> Settled | None:  # fmt: skip
     """`settle` in its own transaction, with what *also* belongs into it; wakes who waits for its result.
 
