@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert  # ON CONFLICT is the same on SQLite
@@ -264,6 +264,41 @@ def order(store_id: int, merchant_uid: str) -> Tx[Order]:
 def set_order(store_id: int, merchant_uid: str, new: Order) -> Tx[None]:
     """Write the order's state; the row is locked by the caller."""
     yield _SET_ORDER(of_store=store_id, of_uid=merchant_uid, paid_by=new.paid_by, busy_by=new.busy_by)
+
+
+class SaidByShop(Protocol):
+    """What a shop says about any payment, whichever way it asks for it."""
+
+    @property
+    def buyer_name(self) -> str | None: ...
+    @property
+    def buyer_email(self) -> str | None: ...
+    @property
+    def buyer_tel(self) -> str | None: ...
+    @property
+    def buyer_addr(self) -> str | None: ...
+    @property
+    def buyer_postcode(self) -> str | None: ...
+    @property
+    def custom_data(self) -> str | None: ...
+    @property
+    def user_agent(self) -> str | None: ...
+    @property
+    def notice_urls(self) -> list[str] | None: ...
+
+
+def said_by_shop(order: SaidByShop) -> dict[str, Any]:
+    """The columns of what a shop says about a payment."""
+    return {
+        "buyer_name": order.buyer_name,
+        "buyer_email": order.buyer_email,
+        "buyer_tel": order.buyer_tel,
+        "buyer_addr": order.buyer_addr,
+        "buyer_postcode": order.buyer_postcode,
+        "custom_data": order.custom_data,
+        "user_agent": order.user_agent,
+        "notice_urls": json.dumps(order.notice_urls) if order.notice_urls else None,
+    }
 
 
 def add_payment(values: Mapping[str, Any]) -> Tx[None]:
