@@ -12,7 +12,7 @@ from naru.domain.channel import Channel
 from naru.domain.deadlines import RefundTo
 from naru.domain.outcome import Declined, Details, Done, Finding, NoSuchTrade, NotSent, Outcome, Sealed, Unknown
 from naru.domain.refusal import Refused, Why
-from naru.domain.values import AttemptId, Won, won
+from naru.domain.values import AttemptId, Won, kst_date, won
 from naru.service.ports import (
     Approval,
     Cancel,
@@ -48,6 +48,8 @@ class Trade:
     rounds: int = 0
     key: str = ""
     """The billing key that the payment brought."""
+    at: int | None = None
+    """When it happened (UTC ms); None: on whichever day is asked about."""
 
     @property
     def cancelled(self) -> int:
@@ -94,7 +96,7 @@ class FakeGateway:
         self.bank = Bank(clock, self._fault, self.complaints.append, self._enter)
 
     def _enter(self, tid: str, attempt_id: str, amount: int) -> None:
-        self.trades[attempt_id] = Trade(tid, attempt_id, amount)
+        self.trades[attempt_id] = Trade(tid, attempt_id, amount, at=self.clock())
 
     def _fault(self) -> str:
         return self.faults.pop(0) if self.faults else ""
@@ -123,7 +125,7 @@ class FakeGateway:
         if payment.attempt_id in self.trades:
             self.complaints.append(f"duplicate order number {payment.attempt_id}")
             return Unknown("중복", "ST50")
-        trade = Trade(f"T{payment.attempt_id}", payment.attempt_id, payment.amount)
+        trade = Trade(f"T{payment.attempt_id}", payment.attempt_id, payment.amount, at=self.clock())
         if payment.card is not None and channel.mid not in self.keyless:
             trade.key = self._new_key(channel, payment.attempt_id)
         self.trades[payment.attempt_id] = trade
@@ -269,7 +271,7 @@ class FakeGateway:
 
     def buyer_pays(self, attempt_id: str, amount: int | None = None) -> Trade:
         """The buyer pays in the window; the noti is the test's to deliver."""
-        trade = Trade(f"T{attempt_id}", attempt_id, amount or self.windows[attempt_id].amount)
+        trade = Trade(f"T{attempt_id}", attempt_id, amount or self.windows[attempt_id].amount, at=self.clock())
         self.trades[attempt_id] = trade
         return trade
 
@@ -284,7 +286,7 @@ class FakeGateway:
             return Unknown("응답 없음")
         if approval.attempt_id in self.trades:
             self.complaints.append(f"approved twice {approval.attempt_id}")
-        trade = Trade(f"T{approval.attempt_id}", approval.attempt_id, approval.amount)
+        trade = Trade(f"T{approval.attempt_id}", approval.attempt_id, approval.amount, at=self.clock())
         self.trades[approval.attempt_id] = trade
         if fault == "lost_after":
             return Unknown("응답 없음")
@@ -337,9 +339,11 @@ class FakeGateway:
 
     async def statement(self, channel: Channel, day: str, *, payouts: bool) -> list[Line] | str:
         """A day's trades as the other side lists them; nothing is paid out here."""
-        del channel, day
+        del channel
         found: list[Line] = []
         for trade in [] if payouts else self.trades.values():
+            if trade.at is not None and kst_date(trade.at) != day:
+                continue
             found.append(Line(trade.tid, AttemptId(trade.attempt_id), False, self.clock(), won(trade.amount)))
             found += [
                 Line(f"C{number}", AttemptId(trade.attempt_id), True, self.clock(), won(amount), trade.tid)
