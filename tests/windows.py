@@ -43,7 +43,7 @@ async def paid_in_window(shop: Shop, pay_method: str, amount: int = 1000, tax_fr
         yield from payments.add_attempt(p, attempt, check_at=now + 60_000)
 
     await cx.db.write(ask)
-    trade = Trade(f"T{imp_uid}", imp_uid, amount)
+    trade = Trade(f"T{imp_uid}", imp_uid, amount, at=shop.clock())
     shop.gateway.trades[imp_uid] = trade
     await settle_now(cx, imp_uid, Done(trade.tid, won(amount), cx.clock(), DETAILS[pay_method]))
     return imp_uid

@@ -290,7 +290,7 @@ async def test_a_failed_schedule_is_retried_at_once_and_only_then(shop: Shop) ->
     assert len({first, failed, paid}) == 3
     assert (await refused(schedules.retry(shop.cx, 1, "a"))).why is Why.SCHEDULE_STATE
     await shop.runner.drain()
-    assert told(shop) == ["failed", "failed", "paid"]
+    assert sorted(told(shop)) == ["failed", "failed", "paid"]  # webhooks promise no order
 
 
 async def test_two_retries_at_once_charge_once(shop: Shop) -> None:
