@@ -17,6 +17,7 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Counter, Histogram, start_http_server
 
 from naru import logs
 from naru.api import (
@@ -168,9 +169,13 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         if on_open is not None:
             on_open(parts)
         worker = asyncio.create_task(parts.runner.run()) if settings.run_jobs else None
+        measured = start_http_server(settings.metrics_port, settings.host) if settings.metrics_port else None
         try:
             yield
         finally:
+            if measured is not None:
+                measured[0].shutdown()
+                measured[0].server_close()
             parts.runner.stop()
             if worker is not None:
                 with contextlib.suppress(TimeoutError, asyncio.CancelledError):
@@ -217,6 +222,10 @@ def _bug(_request: Request[Any, Any, State], error: Exception) -> Response[bytes
     return answers.fail(f"내부 오류가 발생했습니다. (요청번호 {bound.get('request_id', '-')})", status=500)
 
 
+REQUESTS = Counter("naru_requests_total", "Requests answered", ["method", "status"])
+SECONDS = Histogram("naru_request_seconds", "How long requests took")
+
+
 class RequestLog:
     """One line per request, with an id that everything said meanwhile carries."""
 
@@ -242,5 +251,8 @@ class RequestLog:
         try:
             await self.app(scope, receive, noting)
         finally:
-            took = round((time.perf_counter() - started) * 1000, 1)
+            seconds = time.perf_counter() - started
+            REQUESTS.labels(scope["method"], str(status)).inc()
+            SECONDS.observe(seconds)
+            took = round(seconds * 1000, 1)
             log.info("request.finished", method=scope["method"], path=scope["path"], status=status, ms=took)

@@ -40,6 +40,7 @@ def settings_of(data_dir: Path) -> Settings:
         log_level=given["log_level"],
         log_json=False,
         crash_at=os.environ.get("NARU_CRASH_AT", ""),
+        metrics_port=int(os.environ.get("NARU_METRICS_PORT", "0")),
         **given.get("limits", {}),
     )
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from prometheus_client import Counter
+
 from naru import logs
 from naru.domain.outcome import Declined, Done, Outcome
 from naru.domain.payment import (
@@ -49,6 +51,7 @@ from naru.store.payments import Order, Stored
 
 log = logs.logger("settle")
 
+SETTLED = Counter("naru_attempts_settled_total", "What the PG was asked and how it ended", ["op", "state"])
 LOOK = "account"
 """The kind of the jobs that look whether a deposit came whose noti did not."""
 FIRST_LOOK_MS = HOUR
@@ -222,6 +225,7 @@ def settle(
     result = after.attempt(attempt_id)
     assert result is not None
     if result.state is not attempt.state:
+        SETTLED.labels(attempt.op.value, result.state.value).inc()
         log.info(
             "attempt.settled", attempt=attempt_id, imp_uid=p.imp_uid, op=attempt.op.value, state=result.state.value,
             code=outcome.code if isinstance(outcome, Declined) else None,
