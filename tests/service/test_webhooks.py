@@ -8,7 +8,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from naru.domain.values import DAY, HOUR, MINUTE
-from naru.jobs.deliver import is_public, next_try, render
+from naru.jobs.deliver import next_try, render
+from naru.jobs.outside import is_public
 from naru.service import setup
 from naru.store import mail, stores
 from tests.shop import Shop

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import json
 import random
-import socket
 import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from aiohttp.abc import AbstractResolver
 from standardwebhooks import Webhook
 
 from naru import logs
 from naru.domain.channel import Store
 from naru.domain.values import DAY, MINUTE, SECOND, Instant
+from naru.jobs.outside import ForbiddenTarget, PublicResolver, is_literal, is_public
 from naru.service.context import Context
 from naru.store import mail, payments, stores
 
@@ -36,48 +34,17 @@ EXCERPT = 2000
 _AGAIN_ON = frozenset({408, 425, 429})
 
 
-class ForbiddenTarget(OSError):
-    """The address of a webhook leads into a private network."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    return ip.is_global and not ip.is_multicast
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only: checked at connect time, so a name cannot rebind."""
-
-    def __init__(self) -> None:
-        self._inner = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Resolve, refusing a name that leads anywhere private. Raises ForbiddenTarget."""
-        found = await self._inner.resolve(host, port, family)
-        if any(not is_public(r["host"]) for r in found):
-            raise ForbiddenTarget(f"{host} leads into a private network")
-        return found
-
-    async def close(self) -> None:
-        """Nothing is held."""
-        await self._inner.close()
-
-
 class Sender:
     """Posts webhooks. Open it inside a running event loop."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool, resolver: AbstractResolver | None = None) -> None:
         self.allow_private = allow_private
+        self._names = resolver
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = None if self.allow_private else PublicResolver()
+            resolver = self._names if self.allow_private else PublicResolver(self._names)
             connector = aiohttp.TCPConnector(limit=100, limit_per_host=20, keepalive_timeout=3, resolver=resolver)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
@@ -97,9 +64,9 @@ class Sender:
         self, url: str, body: bytes, headers: dict[str, str], limits: aiohttp.ClientTimeout
     ) -> tuple[int | None, str | None, str | None]:
         """Returns (HTTP status or None, error or None, excerpt of the answer or None)."""
-        host = urlsplit(url).hostname or ""
         try:
-            if not self.allow_private and _is_literal(host) and not is_public(host):
+            host = urlsplit(url).hostname or ""  # a ValueError for what only looks like an address
+            if not self.allow_private and is_literal(host) and not is_public(host):
                 raise ForbiddenTarget(f"{host} is in a private network")
             async with self._open().post(
                 url, data=body, headers=headers, timeout=limits, allow_redirects=False
@@ -107,15 +74,9 @@ class Sender:
                 text = (await answer.content.read(EXCERPT)).decode("utf-8", "replace")
                 return answer.status, None, text
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as e:
-            return None, f"{type(e).__name__}: {e}"[:300], None
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+            # aiohttp wraps what the resolver says into "cannot connect": the operator needs the reason.
+            reason = e.__cause__ if isinstance(e.__cause__, ForbiddenTarget) else e
+            return None, f"{type(reason).__name__}: {reason}"[:300], None
 
 
 def next_try(policy: str, created_at: int, tries: int, now: int, status: int | None) -> Instant | None:
