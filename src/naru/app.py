@@ -40,6 +40,7 @@ from naru.api import (
     users,
     vbanks,
 )
+from naru.api.limits import Limits
 from naru.api.paths import QuotedPaths
 from naru.clock import Clock, SystemClock
 from naru.connectors.hecto.client import Client
@@ -160,6 +161,7 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         parts = await open_parts(settings, clock)
         app.state["cx"] = parts.cx
         app.state["parts"] = parts
+        app.state["limits"] = Limits()
         app.state["shop_url"] = settings.shop_url
         app.state["refusal_words"] = answers.words
         app.state["probe"] = partial(probe, parts.cx, parts.sender)

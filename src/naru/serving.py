@@ -6,14 +6,50 @@ import asyncio
 import contextlib
 import signal
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from naru import logs
 from naru.app import Parts, build, open_parts
 from naru.service import setup
 from naru.settings import Settings
 from naru.store import stores
+
+REQUEST_S = 30.0
+"""How long a client may take to say its request, head and body; a connection that says nothing ends sooner too."""
+
+
+class Impatient(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with a time limit for the client: slow ones would hold connections for ever."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._wait()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._wait()
+
+    def on_message_complete(self) -> None:
+        self._heard()
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._heard()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._heard()
+        self._patience = self.loop.call_later(REQUEST_S, self.transport.close)
+
+    def _heard(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class UnsafeSettings(SystemExit):
@@ -50,7 +86,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Impatient,
         log_config=None,
         access_log=False,
         lifespan="on",

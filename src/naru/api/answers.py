@@ -85,6 +85,7 @@ def _day(yyyymmdd: str) -> str:
 
 _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.UNAUTHORIZED: (401, -1, "Unauthorized"),
+    Why.TOO_MANY: (429, -1, "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요."),
     Why.KEY_MISSING: (400, -1, "imp_key, imp_secret 파라메터가 누락되었습니다."),
     Why.KEY_WRONG: (401, -1, "인증에 실패하였습니다. API키와 secret을 확인하세요."),
     Why.IP_BLOCKED: (403, -1, lambda f: f"허용되지 않은 IP 주소입니다. ({f['remote']})"),
@@ -211,6 +212,8 @@ def refused(refusal: Refused) -> Response[bytes]:
         code=int(str(refusal.facts.get("code", code))),
         status=int(str(refusal.facts.get("status", status))),
     )
+    if status == 429:
+        answer.headers["Retry-After"] = "60"
     if status == 401:
         # The misspelt header is PortOne's own; clients look for it.
         answer.headers["WWW-Authorize"] = "iamport"

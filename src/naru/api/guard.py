@@ -8,6 +8,7 @@ from litestar import Request
 from litestar.datastructures import State
 
 from naru.api import wire
+from naru.api.limits import Limits
 from naru.service import access
 from naru.service.access import Caller
 from naru.service.context import Context
@@ -18,6 +19,11 @@ ApiRequest = Request[Any, Any, State]
 def context(request: ApiRequest) -> Context:
     """The process's context."""
     return cast("Context", request.app.state["cx"])
+
+
+def limits(request: ApiRequest) -> Limits:
+    """How often somebody may get it wrong."""
+    return cast("Limits", request.app.state["limits"])
 
 
 def remote(request: ApiRequest) -> str:

@@ -10,7 +10,7 @@ from litestar.response import Redirect
 
 from naru import logs
 from naru.api import pages
-from naru.api.guard import ApiRequest, context, remote
+from naru.api.guard import ApiRequest, context, limits, remote
 from naru.service import checkout, deposits, notices
 
 log = logs.logger("hecto")
@@ -19,21 +19,29 @@ log = logs.logger("hecto")
 @post(["/settle_payments/notice", "/settle_payments/notice_vbank"], status_code=200)
 async def notice(request: ApiRequest) -> Response[bytes]:
     """A noti: exactly ``OK`` once it is committed, ``FAIL`` otherwise."""
-    body = await request.body()
+    cx, body = context(request), await request.body()
+    wrong, who = limits(request).notices, remote(request)
+    content_type = request.headers.get("content-type", "")
     if len(body) > notices.MAX_BODY:
-        log.warning("notice.too_large", size=len(body), remote=remote(request))
+        log.warning("notice.too_large", size=len(body), remote=who)
+        wrong.failed(who, cx.clock())
         return _plain(b"FAIL")
     try:
+        # Whoever has sent much rubbish may still be the proxy that Hecto's own words come through.
+        if wrong.spent(who, cx.clock()) and not await notices.authentic(cx, body, content_type):
+            return _plain(b"FAIL")
         good = await notices.receive(
-            context(request),
+            cx,
             path=request.scope["path"][:80],
-            remote=remote(request)[:64],
-            content_type=request.headers.get("content-type", ""),
+            remote=who[:64],
+            content_type=content_type,
             body=body,
         )
+        if not good and not await notices.authentic(cx, body, content_type):
+            wrong.failed(who, cx.clock())
     except Exception:
-        log.exception("notice.failed")
-        good = False
+        log.exception("notice.failed")  # ours, not the sender's: not counted
+        return _plain(b"FAIL")
     return _plain(b"OK" if good else b"FAIL")
 
 

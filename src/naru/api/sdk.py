@@ -233,7 +233,7 @@ def read_envelope(text: str) -> dict[str, Any]:
     if len(text) > MAX_REQUEST:
         return {}
     try:
-        made = msgspec.json.decode(text)
+        made = wire.clean(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return cast("dict[str, Any]", made) if isinstance(made, dict) else {}

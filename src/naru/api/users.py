@@ -5,8 +5,9 @@ from __future__ import annotations
 from litestar import Response, get, post
 
 from naru.api import answers
-from naru.api.guard import ApiRequest, caller, context, params
+from naru.api.guard import ApiRequest, caller, context, limits, params, remote
 from naru.domain.channel import PROVIDER, Use
+from naru.domain.refusal import Refused, Why
 from naru.domain.values import unix
 from naru.service import access
 
@@ -14,8 +15,17 @@ from naru.service import access
 @post("/users/getToken", status_code=200)
 async def get_token(request: ApiRequest) -> Response[bytes]:
     """POST /users/getToken: exactly three keys, and the same token until it expires."""
-    p = await params(request)
-    token = await access.get_token(context(request), p.text("imp_key", 200), p.text("imp_secret", 500))
+    cx, p = context(request), await params(request)
+    imp_key, allowed, who = p.text("imp_key", 200), limits(request), remote(request)
+    allowed.callers.demand(who, cx.clock())
+    allowed.keys.demand(f"{who} {imp_key}", cx.clock())
+    try:
+        token = await access.get_token(cx, imp_key, p.text("imp_secret", 500))
+    except Refused as refusal:
+        if refusal.why is Why.KEY_WRONG:
+            allowed.callers.failed(who, cx.clock())
+            allowed.keys.failed(f"{who} {imp_key}", cx.clock())
+        raise
     return answers.ok({"access_token": token.text, "now": unix(token.now), "expired_at": unix(token.expires_at)})
 
 

@@ -28,7 +28,24 @@ _STEP = re.compile(r"\[([^\[\]]*)\]")
 
 def segment(value: str) -> str:
     """A path segment as the caller meant it: routes see it still percent-encoded, so that %2F may be in it."""
-    return unquote(value)
+    return unquote(value).replace(NUL, "")
+
+
+NUL = "\x00"
+"""Nobody means this character, and PostgreSQL keeps no text that has it: it is left out wherever it comes in."""
+
+
+def clean(value: Any) -> Any:
+    """A decoded JSON value without NUL in any of its texts."""
+    match value:
+        case str():
+            return value.replace(NUL, "")
+        case dict():
+            return {clean(k): clean(v) for k, v in cast("dict[Any, Any]", value).items()}
+        case list():
+            return [clean(v) for v in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def _nest(pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -63,6 +80,7 @@ def _listed(value: Any) -> Any:
 
 def parse_form(text: str) -> dict[str, Any]:
     """A form or query string, PHP-style names resolved."""
+    text = text.replace("%00", "").replace(NUL, "")
     return _nest(parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="replace", max_num_fields=None))
 
 
@@ -74,6 +92,8 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     if stripped[:1] in b'{["' or stripped[:1].isdigit():
         try:
             decoded = msgspec.json.decode(stripped)
+            if b"u0000" in stripped:
+                decoded = clean(decoded)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             decoded = None
         if isinstance(decoded, dict):

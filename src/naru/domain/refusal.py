@@ -90,6 +90,8 @@ class Why(enum.Enum):
     """The schedule is not in a state in which that can be done: state, wanted."""
     SCHEDULE_TIME = enum.auto()
     UNSCHEDULE_NOTHING = enum.auto()
+    TOO_MANY = enum.auto()
+    """Too many failures of one caller in a minute."""
 
 
 class Refused(Exception):

@@ -32,6 +32,13 @@ async def receive(cx: Context, *, path: str, remote: str, content_type: str, bod
     return await handle(cx, letter, body, content_type)
 
 
+async def authentic(cx: Context, body: bytes, content_type: str) -> bool:
+    """Whether a noti is readable and sealed with the key of its MID. Keeps nothing."""
+    mid = cx.gateway.notice_mid(body, content_type)
+    channels = await cx.db.glance(stores.channels_by_mid, mid, cx.vault) if mid else []
+    return not isinstance(cx.gateway.read_notice(body, content_type, channels), Unreadable)
+
+
 async def handle(cx: Context, letter: int, body: bytes, content_type: str) -> bool:
     """Read, verify and apply a stored noti, and write down its verdict. Safe to repeat (the operator's replay)."""
     mid = cx.gateway.notice_mid(body, content_type)

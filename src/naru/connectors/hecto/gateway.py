@@ -431,7 +431,7 @@ class HectoGateway:
     def notice_mid(self, body: bytes, content_type: str) -> str | None:
         """The MID that a noti claims to be about, unverified."""
         try:
-            return messages.read_form(body, content_type).get("mchtId") or None
+            return (messages.read_form(body, content_type).get("mchtId") or "").replace("\x00", "") or None
         except messages.BadMessage:
             return None
 
@@ -441,6 +441,8 @@ class HectoGateway:
             form = messages.read_form(body, content_type)
         except messages.BadMessage:
             return Unreadable("unreadable", "형식을 읽을 수 없습니다")
+        if any("\x00" in value for value in form.values()):
+            return Unreadable("unreadable", "사용할 수 없는 문자가 있습니다")
         ids = {"mid": form.get("mchtId"), "trd_no": form.get("trdNo"), "mcht_trd_no": form.get("mchtTrdNo")}
         message = messages.find_noti(form)
         if message is None:
