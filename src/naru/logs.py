@@ -67,8 +67,8 @@ def _scrub_event(_logger: object, _name: str, event: MutableMapping[str, Any]) -
     return event
 
 
-def set_up(*, level: str = "info", as_json: bool = True) -> None:
-    """Configure structlog and the standard library's logging for this process."""
+def set_up(*, level: str = "info", as_json: bool = True, for_good: bool = False) -> None:
+    """Configure structlog and the standard library's logging for this process; *for_good*, loggers remember it."""
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
     if not as_json:
@@ -84,7 +84,7 @@ def set_up(*, level: str = "info", as_json: bool = True) -> None:
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_good,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

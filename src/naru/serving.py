@@ -80,7 +80,7 @@ async def say_first_address(parts: Parts) -> None:
 
 def serve(settings: Settings) -> None:
     """Serve the gateway until SIGTERM; requests under way are finished first."""
-    logs.set_up(level=settings.log_level, as_json=settings.log_json)
+    logs.set_up(level=settings.log_level, as_json=settings.log_json, for_good=True)
     uvicorn.run(
         build(settings),
         host=settings.host,
@@ -101,7 +101,7 @@ def serve(settings: Settings) -> None:
 
 def work(settings: Settings) -> None:
     """Run jobs until SIGTERM."""
-    logs.set_up(level=settings.log_level, as_json=settings.log_json)
+    logs.set_up(level=settings.log_level, as_json=settings.log_json, for_good=True)
 
     async def run() -> None:
         parts = await open_parts(settings)
