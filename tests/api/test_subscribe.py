@@ -311,3 +311,17 @@ def test_the_samples_with_a_token_and_a_good_card_work(fresh: Live) -> None:
         if "merchant_uid" in body:
             assert (answer.response["status"], answer.response["amount"]) == ("paid", 3000)
     assert fresh.complaints == []
+
+
+def test_a_key_that_hecto_dropped_charges_nothing_and_says_so(naru: Live) -> None:
+    customer = "dropped-at-hecto"
+    assert naru.onetime(customer_uid=customer).code == 0
+    key = naru.sandbox_get("/_sandbox/transactions?limit=1")["transactions"][0]["detail"]["billKey"]
+    naru.sandbox_post("/_sandbox/keys/drop", {"billKey": key})
+    order = naru.order()
+    refused = naru.post(
+        "/subscribe/payments/again", {"customer_uid": customer, "merchant_uid": order, "amount": 1000, "name": "n"}
+    )
+    assert (refused.status, refused.code, refused.response) == (200, -1, None)
+    assert "ST06" in (refused.message or "")
+    assert naru.get(f"/payments/find/{order}").response["status"] == "failed"

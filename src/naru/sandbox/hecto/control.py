@@ -195,6 +195,18 @@ def router(room: Room) -> Router:
                 room.book.set_note("insufficient_until", str(until))
         return {"until_ms": until}
 
+    @post("/keys/drop", status_code=200)
+    async def drop_key(request: Asked) -> Json:
+        """Forget a billing key as Hecto may (a reissued card, a long time unused): charging it answers ST06."""
+        key = str((await wanted(request)).get("billKey") or "")
+        with room.book.write():
+            found = room.book.rows(
+                "UPDATE bill_keys SET state = 'dropped' WHERE bill_key = ? AND state = 'active' RETURNING mid", key
+            )
+        if not found:
+            raise NotFoundException(detail="no such billing key is in use")
+        return {"dropped": key, "mid": found[0][0]}
+
     @post("/reset", status_code=200)
     async def reset() -> Json:
         if not room.settings.reset_allowed:
@@ -211,7 +223,7 @@ def router(room: Room) -> Router:
         route_handlers=[
             *(transactions, complaints, forget_complaints, list_faults, add_fault, clear_faults),
             *(clear_faults_from_page, list_notis, resend, receipts, see_clock, move_clock, drain),
-            *(list_deposits, pay_in, take_back, list_merchants, register, switch, insufficient, reset),
+            *(list_deposits, pay_in, take_back, list_merchants, register, switch, insufficient, drop_key, reset),
         ],
     )
 
