@@ -30,6 +30,7 @@ ENGLISH: dict[str, str] = {
     "UNAUTHORIZED": "no access token, or one that is wrong or has run out",
     "KEY_MISSING": "imp_key or imp_secret is missing",
     "KEY_WRONG": "imp_key and imp_secret do not belong together",
+    "TOO_MANY": "too many requests, or too many wrong credentials; wait and try again",
     "IP_BLOCKED": "the store's allow list does not have this address",
     "PAYMENT_NOT_FOUND": "no such payment in this store",
     "STATUS_UNKNOWN": "not one of ready, paid, cancelled, failed",
