@@ -89,6 +89,7 @@ class Servers:
     database_url: str
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
+    log_level: str = "warning"
     gateway: subprocess.Popen[bytes] | None = None
     sandbox: subprocess.Popen[bytes] | None = None
 
@@ -108,19 +109,21 @@ class Servers:
         (self.data_dir / "master.key").write_text("ab" * 32)
         given = {
             "database_url": self.database_url, "host": "127.0.0.1", "port": self.port,
-            "sandbox_port": self.sandbox_port, "shop_port": free_port(), "log_level": "warning",
+            "sandbox_port": self.sandbox_port, "shop_port": free_port(), "log_level": self.log_level,
         }  # fmt: skip
         (self.data_dir / "dev.json").write_text(json.dumps(given))
         migrate(self.database_url)
 
     def start_gateway(self, crash_at: str = "") -> None:
         """Start the gateway and wait until it is ready."""
-        self.gateway = self._start("gateway", ["_gateway"], crash_at)
+        self.gateway = self._start("gateway", ["_gateway", "--log-level", self.log_level], crash_at)
         self._wait(self.url, self.gateway)
 
     def start_sandbox(self) -> None:
         """Start the sandbox and wait until it is ready."""
-        self.sandbox = self._start("sandbox", ["sandbox", "--port", str(self.sandbox_port)])
+        self.sandbox = self._start(
+            "sandbox", ["sandbox", "--port", str(self.sandbox_port), "--log-level", self.log_level]
+        )
         self._wait(self.sandbox_url, self.sandbox)
 
     def _start(self, name: str, arguments: list[str], crash_at: str = "") -> subprocess.Popen[bytes]:
