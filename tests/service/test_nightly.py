@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from naru import logs
 from naru.clock import ManualClock
 from naru.connectors.hecto.client import Client
 from naru.connectors.hecto.gateway import HectoGateway
@@ -47,6 +48,32 @@ async def test_times_and_trade_numbers_that_pass_for_card_numbers_are_no_alarm(h
     """20261122104221 has a card number's check digit."""
     await receive(hecto, b"mchtId=nxca_jt_bi&trdDtm=20261122104221&trdAmt=1000")
     assert [p for p in await doctor.examine(hecto) if p.kind == "card_digits"] == []
+
+
+@pytest.mark.parametrize("number", ["2022004000065"])
+async def test_an_account_number_that_passes_for_a_card_number_is_no_alarm(shop: Shop, number: str) -> None:
+    assert logs.luhn(number)
+    await shop.account(0, channel="nxva_fix2", number=number)
+    shop.clock.advance(HOUR)
+    assert await doctor.examine(shop.cx) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "card"),
+    [
+        ("4111111111111111", True),
+        ("2223 0000 4841 0010", True),
+        ("9410-0000-0000-0005", True),
+        ("20261122104221", False),
+        ("2026112210422100001", False),
+        ("2720-9900-0000-0007", True),
+        ("2721000000000004", False),
+    ],
+)
+def test_what_passes_for_a_card_number(text: str, card: bool) -> None:
+    digits = "".join(ch for ch in text if ch.isdigit())
+    assert logs.luhn(digits)
+    assert logs.card_like(f"a {text} b") is card
 
 
 async def test_a_card_number_in_a_letter_is_found(hecto: Context) -> None:

@@ -11,6 +11,16 @@ WIRE_FAULTS = (
     "error_code", "wrong_amount", "wrong_ids", "wrong_hash", "late_processing", "noti_early", "delay",
 )  # fmt: skip
 NOTI_FAULTS = ("noti_lost", "noti_doubled", "noti_late", "noti_reordered", "noti_altered", "noti_forged")
+KINDS = ("card", "card", "card", "card", "window", "window", "account", "unlimited", "subscription")
+"""``card``: over the API; ``window``: the buyer's browser; ``account`` and ``unlimited``: a fixed virtual account;
+``subscription``: a billing key, a charge and schedules."""
+METHODS = ("card", "card", "trans", "phone", "vbank")
+BUYERS = ("approve", "approve", "approve", "approve", "approve", "decline", "close", "leave")
+MESSAGES = (
+    *("M05", "M05", "M05", "M09", "M09", "M09", "M21", "M21", "M01", "M02", "M03", "M04"),
+    *("M06", "M07", "M07", "M10", "M11", "M13", "M13", "M14", "M16", "M17", "M17", "M27"),
+)
+"""What the faults are for: the messages that move money more often than the rest."""
 CRASH_POINTS = ("asked", "answered", "settling", "delivered", "letter stored")
 ROUND = 24
 """Orders of one round; they are made side by side."""
@@ -44,6 +54,21 @@ class OrderPlan:
     """The shop tries once more after it heard "failed"."""
     start_s: float
     cancels: tuple[CancelPlan, ...]
+    kind: str = "card"
+    method: str = "card"
+    """In a window."""
+    buyer: str = "approve"
+    """What the buyer does in the window."""
+    returns: bool = True
+    """The buyer's browser comes back from the window."""
+    number: int = 0
+    """Which of the assigned account numbers."""
+    deposits: tuple[float, ...] = ()
+    """So long (s) before each deposit into the account."""
+    revoke: bool = False
+    """The shop gives the account up before the last deposit, or the first schedule."""
+    schedules: tuple[int, ...] = ()
+    """Charges booked so many seconds ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +146,7 @@ def _order(dice: random.Random, number: int) -> OrderPlan:
         )
         for _ in range(dice.choice((0, 0, 1, 1, 2, 3)))
     )
+    kind = dice.choice(KINDS)
     return OrderPlan(
         merchant_uid=f"chaos-{number}",
         amount=dice.choice((1000, 1004, 3000, 12_345, 99_000)),
@@ -129,6 +155,14 @@ def _order(dice: random.Random, number: int) -> OrderPlan:
         again=dice.random() < 0.5,
         start_s=round(dice.uniform(0, 2.0), 2),
         cancels=cancels,
+        kind=kind,
+        method=dice.choice(METHODS),
+        buyer=dice.choice(BUYERS),
+        returns=dice.random() < 0.6,
+        number=number,
+        deposits=tuple(round(dice.uniform(0, 1.5), 2) for _ in range(dice.choice((0, 1, 1, 2, 3)))),
+        revoke=dice.random() < 0.25,
+        schedules=tuple(dice.choice((5, 30, 600, 7_200)) for _ in range(dice.choice((1, 1, 2)))),
     )
 
 
@@ -142,7 +176,7 @@ def _fault(dice: random.Random, *, late: bool) -> dict[str, Any]:
             fault["ms"] = dice.choice((200, 90_000))
         return fault
     name = dice.choice(WIRE_FAULTS)
-    fault = {"name": name, "message": dice.choice(("M05", "M05", "M09", "M09", "M21"))}
+    fault = {"name": name, "message": dice.choice(MESSAGES)}
     if name == "error_code":
         code = dice.choice(("CA31", "VTIM"))
         fault |= {"code": code, "where": "before" if code == "CA31" else dice.choice(("before", "after"))}

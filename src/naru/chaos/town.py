@@ -75,7 +75,10 @@ class Town:
         """Start one process; does not wait."""
         at = ("--data-dir", str(self.directory))
         level = ("--log-level", "info")
-        sandbox = ("sandbox", "--host", self.host, "--port", str(self.sandbox_port), *at, *level)
+        sandbox = (
+            "sandbox", "--host", self.host, "--port", str(self.sandbox_port), *at, *level,
+            "--gateway-url", self.gateways[0],
+        )  # fmt: skip
         commands: dict[str, tuple[str, ...]] = {
             "gateway": ("_gateway", *at, *level),
             "gateway-2": ("_gateway", *at, *level, "--port", str(self.second_port)),
