@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import cyclopts
 from cyclopts import Parameter
 
+from naru import heap
 from naru import settings as cfg
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def migrate(*, data_dir: DataDir = DATA_DIR) -> None:
 @app.command
 def serve(*, host: str = "127.0.0.1", port: int = 8000, data_dir: DataDir = DATA_DIR) -> None:
     """Serve in production, jobs included. Refuses published credentials and missing settings."""
+    heap.loading()
     from naru import serving
 
     try:
@@ -199,6 +201,7 @@ def serve(*, host: str = "127.0.0.1", port: int = 8000, data_dir: DataDir = DATA
 @app.command
 def worker(*, data_dir: DataDir = DATA_DIR) -> None:
     """Run jobs only, beside other processes on one PostgreSQL."""
+    heap.loading()
     from naru import serving
 
     settings = _settings(data_dir)

@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from naru import logs
-from naru.app import Parts, build, open_parts
-from naru.service import setup
+from naru import heap, logs
 from naru.settings import Settings
-from naru.store import stores
+
+# The gateway is imported where it is served: the sandbox is another program, and half the size without it.
+if TYPE_CHECKING:
+    from naru.app import Parts
 
 REQUEST_S = 30.0
 """How long a client may take to say its request, head and body; a connection that says nothing ends sooner too."""
@@ -58,6 +59,9 @@ class UnsafeSettings(SystemExit):
 
 async def refuse_unsafe(parts: Parts) -> None:
     """Refuse published credentials, published keys on a live channel, and a wrong master key."""
+    from naru.service import setup
+    from naru.store import stores
+
     await setup.check_master_key(parts.cx)
     problems = setup.unsafe_for_production(
         await parts.db.read(stores.all_stores), await parts.db.read(stores.all_channels, parts.cx.vault)
@@ -80,9 +84,11 @@ async def say_first_address(parts: Parts) -> None:
 
 def serve(settings: Settings) -> None:
     """Serve the gateway until SIGTERM; requests under way are finished first."""
+    from naru.app import build
+
     logs.set_up(level=settings.log_level, as_json=settings.log_json, for_good=True)
     uvicorn.run(
-        build(settings),
+        build(settings, on_open=lambda _parts: heap.loaded()),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -101,10 +107,13 @@ def serve(settings: Settings) -> None:
 
 def work(settings: Settings) -> None:
     """Run jobs until SIGTERM."""
+    from naru.app import open_parts
+
     logs.set_up(level=settings.log_level, as_json=settings.log_json, for_good=True)
 
     async def run() -> None:
         parts = await open_parts(settings)
+        heap.loaded()
         loop = asyncio.get_running_loop()
         for sig in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sig, parts.runner.stop)
@@ -131,7 +140,10 @@ def serve_sandbox(
     allow_reset: bool = False,
 ) -> None:
     """Serve the Hecto sandbox until SIGTERM. Deposits that name no address are told to the gateway."""
+    heap.loading()
     from naru.sandbox.hecto import server
+
+    heap.loaded()
 
     logs.set_up(level=log_level, as_json=False)
     data_dir.mkdir(parents=True, exist_ok=True)

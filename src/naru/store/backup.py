@@ -133,9 +133,8 @@ async def _restore_sqlite(target: Path, source: Path, vault: Vault, *, replace: 
                 _demand_whole(connection, source)
             finally:
                 connection.close()
-            from naru.store import sqlite
 
-            migrate.demand(sqlite.revision_of(beside))
+            migrate.demand(migrate.revision_of_file(beside))
         except apsw.Error as exc:
             raise BadBackup(f"{source}: SQLite 백업이 아닙니다. Not a SQLite backup ({exc}).") from exc
         await _check_key(f"sqlite:///{beside.resolve()}", vault)

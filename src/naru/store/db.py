@@ -116,7 +116,7 @@ async def open_database(
 
         path = migrate.sqlite_path(url)
         if check_schema:
-            migrate.demand(sqlite.revision_of(path))
+            migrate.demand(migrate.revision_of_file(path))
         database = await sqlite.open_sqlite(
             path, grouped=grouped, synchronous=synchronous, lock_timeout_ms=lock_timeout_ms, readers=readers
         )

@@ -59,13 +59,34 @@ def demand(revision: str | None) -> None:
 async def check(url: str) -> Standing:
     """Whether the database behind `url` is at this code's migrations. Raises Unavailable."""
     if url.startswith("sqlite:"):
-        from naru.store import sqlite
-
         path = sqlite_path(url)
-        return standing(sqlite.revision_of(path) if path.exists() else None)
+        return standing(revision_of_file(path) if path.exists() else None)
     from naru.store import postgres
 
     return standing(await postgres.revision_of(url))
+
+
+def revision_of_file(path: Path) -> str | None:
+    """The migration that a SQLite file stands at; None for a file without any. Raises Unavailable without a file.
+
+    By itself, not through `store.sqlite`: whoever only starts servers needs none of what a server loads.
+    """
+    import apsw
+
+    from naru.store.errors import Unavailable
+
+    try:
+        # Not made when missing: a mistyped path must not become an empty till.
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(5_000)
+            if not connection.table_exists("main", "alembic_version"):
+                return None
+            return connection.execute("SELECT version_num FROM alembic_version").get
+        finally:
+            connection.close()
+    except apsw.Error as exc:
+        raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
 
 
 def sqlite_path(url: str) -> Path:

@@ -38,7 +38,6 @@ class Connection(Protocol):
     def pragma(self, name: str, value: str | int = ..., /) -> Any: ...
     def config(self, option: int, value: int, /) -> Any: ...
     def set_busy_timeout(self, milliseconds: int, /) -> None: ...
-    def table_exists(self, schema: str, table: str, /) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -77,19 +76,6 @@ _LATER: Final = (
     apsw.NoMemError,
     apsw.InterruptError,
 )
-
-
-def revision_of(path: Path) -> str | None:
-    """The migration that the file stands at; None for a file without any. Raises Unavailable when there is no file."""
-    with _mapped():
-        connection = _open(path)
-        try:
-            connection.set_busy_timeout(5_000)
-            if not connection.table_exists("main", "alembic_version"):
-                return None
-            return connection.execute("SELECT version_num FROM alembic_version").get
-        finally:
-            connection.close()
 
 
 async def open_sqlite(
