@@ -23,6 +23,7 @@ from naru import logs
 from naru.api import (
     absent,
     answers,
+    calls,
     codes,
     customers,
     dev,
@@ -168,9 +169,14 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         app.state["sandbox_url"] = settings.sandbox_url
         app.state["tell_sandbox"] = partial(tell_sandbox, settings.sandbox_url)
         app.state["advance"] = partial(advance, parts.cx, parts.runner, settings.sandbox_url)
+        app.state["calls"] = log_of_calls
         if on_open is not None:
             on_open(parts)
         worker = asyncio.create_task(parts.runner.run()) if settings.run_jobs else None
+        writing = None
+        if log_of_calls is not None:
+            log_of_calls.cx = parts.cx
+            writing = asyncio.create_task(log_of_calls.run())
         measured = start_http_server(settings.metrics_port, settings.host) if settings.metrics_port else None
         try:
             yield
@@ -178,12 +184,16 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
             if measured is not None:
                 measured[0].shutdown()
                 measured[0].server_close()
+            if log_of_calls is not None and writing is not None:
+                writing.cancel()
+                await log_of_calls.flush()
             parts.runner.stop()
             if worker is not None:
                 with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                     await asyncio.wait_for(worker, DRAIN_S)
             await parts.close()
 
+    log_of_calls: calls.CallLog | None = None
     app = Litestar(
         route_handlers=handlers(settings),
         lifespan=[lifespan],
@@ -193,7 +203,9 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         logging_config=None,
         debug=False,
     )
-    return QuotedPaths(RequestLog(app))
+    if settings.request_log:
+        log_of_calls = calls.CallLog(app)
+    return QuotedPaths(RequestLog(log_of_calls or app))
 
 
 def _refused(_request: Request[Any, Any, State], refusal: Refused) -> Response[bytes]:

@@ -42,6 +42,7 @@ def settings_of(data_dir: Path) -> Settings:
         log_json=False,
         crash_at=os.environ.get("NARU_CRASH_AT", ""),
         metrics_port=int(os.environ.get("NARU_METRICS_PORT", "0")),
+        request_log=os.environ.get("NARU_REQUEST_LOG", "1") not in ("0", "false", "no", "off"),
         **given.get("limits", {}),
     )
 

@@ -40,6 +40,8 @@ class Settings:
     alarm_smtp: str = field(default="", repr=False)
     alarm_from: str = ""
     """Where alarms go (`naru.jobs.cry.Bell`): the address, the recipients, the mail server, the sender."""
+    request_log: bool = True
+    """Whether the calls to stores without a live channel are kept for their developers (`naru.api.calls`)."""
     clock_offset_ms: int = 0
     crash_at: str = ""
     """Development only: the process kills itself at this named point (``asked``, or ``asked:3`` for the third
@@ -90,6 +92,7 @@ def from_env(env: Mapping[str, str], data_dir: Path, **given: object) -> Setting
         "alarm_email": env.get("NARU_ALARM_EMAIL", ""),
         "alarm_smtp": env.get("NARU_SMTP_URL", ""),
         "alarm_from": env.get("NARU_ALARM_FROM", ""),
+        "request_log": env.get("NARU_REQUEST_LOG", "1") not in ("0", "false", "no", "off"),
         "allow_private_targets": env.get("NARU_ALLOW_PRIVATE_TARGETS", "") in ("1", "true", "yes"),
     }
     values.update({k: v for k, v in given.items() if v is not None})

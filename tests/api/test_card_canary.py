@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,10 @@ def test_a_card_leaves_no_trace(
         answers = pay_every_way(naru)
         files = [f for f in (tmp_path / "live").rglob("*") if f.is_file()]
         assert "sandbox.db" in {f.name for f in files}
+        until = time.monotonic() + 10
+        while not any(b'"card_number"' in text for text in database_files().values()):  # by name, in the request log
+            assert time.monotonic() < until
+            time.sleep(0.1)
         raw = {f.name: f.read_bytes() for f in files} | database_files()
         ours = [text for name, text in raw.items() if not name.startswith("sandbox")]
         assert any(b"510510" in text for text in ours), "the masked number is kept, so this is the place to look"

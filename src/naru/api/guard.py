@@ -14,6 +14,8 @@ from naru.service.access import Caller
 from naru.service.context import Context
 
 ApiRequest = Request[Any, Any, State]
+SEEN_STORE, SEEN_PARAMS, SEEN_BODY = "naru.store", "naru.params", "naru.body"
+"""Where a request's scope says whose it is and how it was read, for the request log. They end with the request."""
 
 
 def context(request: ApiRequest) -> Context:
@@ -42,16 +44,27 @@ def presented_token(request: ApiRequest) -> str | None:
 
 async def caller(request: ApiRequest) -> Caller:
     """Who calls. Raises Refused (UNAUTHORIZED, IP_BLOCKED) before anything else happens."""
-    return await access.authenticate(context(request), presented_token(request), remote(request))
+    who = await access.authenticate(context(request), presented_token(request), remote(request))
+    cast("dict[str, Any]", request.scope)[SEEN_STORE] = who.store_id
+    return who
+
+
+def _seen(request: ApiRequest, values: dict[str, Any], body: bytes = b"") -> None:
+    scope = cast("dict[str, Any]", request.scope)
+    scope[SEEN_PARAMS], scope[SEEN_BODY] = values, body
 
 
 def query(request: ApiRequest) -> wire.Params:
     """The query's parameters."""
-    return wire.Params(wire.parse_form(request.scope["query_string"].decode("latin-1")))
+    values = wire.parse_form(request.scope["query_string"].decode("latin-1"))
+    _seen(request, values)
+    return wire.Params(values)
 
 
 async def params(request: ApiRequest) -> wire.Params:
     """The query's and the body's parameters; the body wins."""
     values = wire.parse_form(request.scope["query_string"].decode("latin-1"))
-    values.update(wire.parse_body(await request.body()))
+    body = await request.body()
+    values.update(wire.parse_body(body))
+    _seen(request, values, body)
     return wire.Params(values)

@@ -17,7 +17,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from naru.api import answers, pages, wire
+from naru.api import answers, calls, pages, wire
 from naru.api.guard import ApiRequest, context, remote
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import Instant, from_kst
@@ -157,6 +157,7 @@ async def check(request: ApiRequest) -> Response[bytes]:
     try:
         await checkout.check(context(request), read_order(request, envelope))
     except Refused as refusal:
+        _note(request, envelope, refusal)
         return _answer(request, {"response": _told(refusal, envelope)})
     return _answer(request, {"response": None})
 
@@ -199,6 +200,7 @@ async def window(request: ApiRequest) -> Response[str]:
     try:
         opened = await checkout.open_window(cx, read_order(request, envelope))
     except Refused as refusal:
+        _note(request, envelope, refusal)
         target = _text(envelope, "params", "m_redirect_url")
         try:
             checkout.check_redirect(target)
@@ -208,6 +210,7 @@ async def window(request: ApiRequest) -> Response[str]:
             request, cx.public_url, device=_device(envelope), origin=_origin(envelope), redirect=target,
             request_id=_text(envelope, "request_id") or "", told=_told(refusal, envelope),
         )  # fmt: skip
+    _note(request, envelope, None, opened.verdict.stored.row.imp_uid)
     if opened.form is None:
         return pages.result_page(request, cx.public_url, opened.verdict)
     return pages.open_page(request, cx.public_url, opened.verdict, opened.form)
@@ -261,6 +264,18 @@ def _origin(envelope: Mapping[str, Any]) -> str:
 def _told(refusal: Refused, envelope: Mapping[str, Any]) -> dict[str, Any]:
     code = _CODES.get(refusal.why, "F400")
     return pages.refusal_object(_text(envelope, "params", "merchant_uid"), code, answers.words(refusal))
+
+
+def _note(
+    request: ApiRequest, envelope: Mapping[str, Any], refusal: Refused | None, imp_uid: str | None = None
+) -> None:
+    """For the request log."""
+    given = envelope.get("params")
+    values = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    code, message = (
+        (0, None) if refusal is None else (1, f"[{_CODES.get(refusal.why, 'F400')}] {answers.words(refusal)}")
+    )
+    calls.told_page(request.scope, _text(envelope, "imp_code") or "", values, code, message, imp_uid)
 
 
 def _amount(p: wire.Params) -> int:

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from naru import logs
 from naru.console import (
     billing,
+    calls,
     channels,
     home,
     keys,
@@ -28,7 +29,7 @@ from naru.store.db import Unavailable
 
 log = logs.logger("console")
 
-PARTS = (billing, channels, home, keys, manage, payments, problems, reconciliation, sandbox, sign_in, webhooks)
+PARTS = (billing, calls, channels, home, keys, manage, payments, problems, reconciliation, sandbox, sign_in, webhooks)
 """The parts of the console; each declares its routes when it is imported."""
 
 

@@ -99,6 +99,12 @@ async def get_token(cx: Context, imp_key: str | None, imp_secret: str | None) ->
     return await cx.db.write(_issue, cx.vault, imp_key, imp_secret, cx.clock())
 
 
+def key_id_of(vault: Vault, token: str) -> int | None:
+    """Whose key a token of ours was made for, still good or not; None for what is no token of ours."""
+    parts = _read(vault, token)
+    return parts[0] if parts else None
+
+
 async def authenticate(cx: Context, token: str | None, remote: str) -> Caller:
     """Who presents this token. Raises Refused (UNAUTHORIZED, IP_BLOCKED) before anything else happens."""
     parts = _read(cx.vault, token) if token else None

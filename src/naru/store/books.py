@@ -8,7 +8,7 @@ from sqlalchemy import Table, bindparam, select
 
 from naru.store.db import Tx
 from naru.store.statement import Statement
-from naru.store.tables import attempts, billing_keys, deliveries, entries, inbox, jobs, payments, schedules
+from naru.store.tables import api_calls, attempts, billing_keys, deliveries, entries, inbox, jobs, payments, schedules
 
 _TOUCHED = Statement(
     select(payments.c.imp_uid)
@@ -41,11 +41,24 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
         "customer_uid", "card_name", "card_number", "customer_name", "customer_email", "customer_addr", "customer_id",
         "reason", "pg_message",
     ),
+    "api_calls": ("path", "message", "merchant_uid", "params", "facts"),
     "schedules": ("merchant_uid", "name", "buyer_name", "buyer_email", "buyer_addr", "custom_data", "user_agent"),
 }  # fmt: skip
 """Columns where anything may have been written; numbers of accounts, trades and times are exempt."""
 
-_TABLES: dict[str, Table] = {t.name: t for t in (payments, attempts, inbox, jobs, deliveries, billing_keys, schedules)}
+_TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        payments,
+        attempts,
+        inbox,
+        jobs,
+        deliveries,
+        billing_keys,
+        schedules,
+        api_calls,
+    )
+}
 
 
 def _walk(name: str, first: bool) -> Statement:

@@ -646,3 +646,25 @@ statement_lines = Table(
     Column("explained_by", String(200)),
     Index("ix_statement_lines_statement", "statement_id"),
 )
+
+api_calls = Table(
+    "api_calls",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("store_id", Id, nullable=False),  # 0: nobody's (development only)
+    Column("at", BigInteger, nullable=False),
+    Column("method", String(8), nullable=False),
+    Column("path", String(300), nullable=False),
+    Column("operation", String(120)),  # the path as the API's document writes it; null: no such path
+    Column("status", Integer, nullable=False),
+    Column("code", Integer),
+    Column("message", Text),
+    _flag("bad"),  # an HTTP error, or a code that is not 0
+    Column("took_us", Integer, nullable=False),
+    Column("imp_uid", String(32)),
+    Column("merchant_uid", String(80)),
+    Column("params", Text, nullable=False),  # JSON: names, values of the harmless ones, what became of each
+    Column("facts", Text, nullable=False),  # JSON: how the body was read, where the token was, notice_url
+    Index("ix_api_calls_store_id", "store_id", "id"),
+)
+"""What a test store's developer asked of the API and what it said; short-lived, and never a live store's."""
