@@ -55,6 +55,17 @@ async def test_the_identifier_is_nowhere_in_the_books(shop: Shop) -> None:
     assert "12345" not in "".join(str(v) for r in rows for v in r if isinstance(v, str))
 
 
+async def test_a_receipt_is_dated_with_the_sale_and_a_cancel_with_its_own_time(shop: Shop) -> None:
+    imp_uid = await paid_in_window(shop, "trans")
+    sold_at = (await shop.shown(imp_uid)).paid_at
+    shop.clock.advance(2 * DAY)
+    row = (await issue(shop, imp_uid)).row
+    assert (row.sale_at, row.asked_at) == (sold_at, sold_at + 2 * DAY)
+    await cancel(shop, imp_uid)
+    issued, cancelled = shop.gateway.receipts.values()
+    assert (issued.at, cancelled.at, cancelled.org_at) == (sold_at, sold_at + 2 * DAY, sold_at)
+
+
 async def test_what_went_back_before_is_not_on_it(shop: Shop) -> None:
     imp_uid = await paid_in_window(shop, "trans", 10_000, tax_free=4000)
     shop.clock.advance(DAY)

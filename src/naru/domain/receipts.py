@@ -80,6 +80,15 @@ class Receipt:
     org_id: str = ""
     settled_at: Instant | None = None
     auth_no: str | None = None
+    sale_at: Instant | None = None
+    """When the money came, where Naru knows."""
+
+    @property
+    def dated(self) -> Instant:
+        """``trDt``, the time that the receipt is dated with: the sale's, which decides in which year the buyer may
+        deduct it, not the time of our request (which Hecto tells apart: M29 gives a cancel's as "API request time").
+        A sale outside Naru and a cancel are dated when they are asked."""
+        return self.asked_at if self.sale_at is None else self.sale_at
 
     @property
     def is_open(self) -> bool:

@@ -262,7 +262,7 @@ class CashReceipt:
     id: str
     """Our number, unique for ever."""
     at: Instant
-    """When the sale (of a cancel: the cancel) counts."""
+    """When the sale was (of a cancel: when it was asked)."""
     parts: Split
     company: bool
     """Proof of expense for a company; else a person's income deduction."""

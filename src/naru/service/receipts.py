@@ -10,7 +10,7 @@ from naru import logs
 from naru.domain import receipts as rules
 from naru.domain.channel import Channel, choose
 from naru.domain.outcome import Declined, Done, NoSuchTrade, NotSent, Outcome, Pending, Sealed, Unknown
-from naru.domain.payment import State, sub_id
+from naru.domain.payment import MONEY_IN, State, sub_id
 from naru.domain.receipts import Ask, Identifier, Kind, Receipt
 from naru.domain.refusal import Refused, Why
 from naru.domain.tax import Split, split
@@ -101,6 +101,7 @@ def _ask_for_payment(
         kind=buyer.kind,
         asked_at=now,
         tid=pg_tid or "",
+        sale_at=next((e.at for e in p.entries if e.kind in MONEY_IN and (not pg_tid or e.pg_tid == pg_tid)), None),
     )
     yield from _add(
         receipt, store_id=store_id, channel_id=p.channel_id, imp_uid=imp_uid, merchant_uid=p.merchant_uid,
@@ -151,7 +152,7 @@ def _ask_to_cancel(
         identifier_type=row.identifier_type, identifier=row.identifier, name=row.name, buyer_name=row.buyer_name,
         check_at=now + LEASE_MS,
     )  # fmt: skip
-    return _Asked(receipt, row.channel_id, issued.auth_no or "", issued.asked_at)
+    return _Asked(receipt, row.channel_id, issued.auth_no or "", issued.dated)
 
 
 async def issue(
@@ -192,7 +193,7 @@ async def _call(cx: Context, store_id: int, asked: _Asked, buyer: Buyer | None) 
     r = asked.receipt
     message = CashReceipt(
         id=r.id,
-        at=r.asked_at,
+        at=r.dated,
         parts=r.parts,
         company=r.kind is Kind.COMPANY,
         buyer_name=buyer.name if buyer else None,
@@ -218,7 +219,7 @@ async def _call(cx: Context, store_id: int, asked: _Asked, buyer: Buyer | None) 
 
 
 def _question(r: Receipt) -> ReceiptQuestion:
-    return ReceiptQuestion(r.id, r.asked_at, r.ask is Ask.CANCEL, r.parts.total)
+    return ReceiptQuestion(r.id, r.dated, r.ask is Ask.CANCEL, r.parts.total)
 
 
 def _settle(receipt_id: str, outcome: Outcome, now: Instant, check_at: int | None = None) -> Tx[Any]:

@@ -17,6 +17,7 @@ from naru.store.tables import receipts
 _COLUMNS = (
     "id", "store_id", "channel_id", "imp_uid", "merchant_uid", "ask", "org_id", "tid", "state", "supply", "vat",
     "tax_free", "kind", "identifier_type", "identifier", "name", "buyer_name", "asked_at", "check_at",
+    "sale_at",
 )  # fmt: skip
 _ADD = Statement(insert(receipts).values({c: bindparam(c) for c in _COLUMNS}))
 _ONE = Statement(select(receipts).where(receipts.c.id == bindparam("id")))
@@ -79,6 +80,7 @@ def to_receipt(row: Any) -> Receipt:
         tid=row.tid,
         org_id=row.org_id,
         settled_at=row.settled_at,
+        sale_at=row.sale_at,
         auth_no=row.auth_no,
     )
 
@@ -93,7 +95,7 @@ def add(
         ask=receipt.ask.value, org_id=receipt.org_id, tid=receipt.tid, state=receipt.state.value,
         supply=receipt.parts.supply, vat=receipt.parts.vat, tax_free=receipt.parts.tax_free, kind=receipt.kind.value,
         identifier_type=identifier_type, identifier=identifier, name=name, buyer_name=buyer_name,
-        asked_at=receipt.asked_at, check_at=check_at,
+        asked_at=receipt.asked_at, check_at=check_at, sale_at=receipt.sale_at,
     )  # fmt: skip
 
 

@@ -513,6 +513,7 @@ receipts = Table(
     Column("check_at", BigInteger),
     Column("checks", Integer, nullable=False, server_default=text("0")),
     Column("denials", Integer, nullable=False, server_default=text("0")),
+    Column("sale_at", BigInteger),  # what the receipt is dated with; null: when it was asked
     CheckConstraint("supply >= 0 AND vat >= 0 AND tax_free >= 0", name="amount"),
     Index("ix_receipts_imp_uid", "imp_uid"),
     Index("ix_receipts_order", "store_id", "merchant_uid"),
