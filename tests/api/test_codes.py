@@ -8,7 +8,11 @@ from tests.live import Live
 
 @pytest.mark.parametrize(
     ("path", "entry"),
-    [("/cards", {"code": "366", "name": "신한카드"}), ("/banks", {"code": "004", "name": "KB국민은행"})],
+    [
+        ("/cards", {"code": "366", "name": "신한카드"}),
+        ("/cards", {"code": "10006", "name": "해외JCB카드"}),
+        ("/banks", {"code": "004", "name": "KB국민은행"}),
+    ],
 )
 def test_standard_codes_are_listed_and_looked_up(naru: Live, path: str, entry: dict[str, str]) -> None:
     everything = naru.get(path)

@@ -21,5 +21,6 @@ const said = (work) => work.then(() => 'no error', (e) => `${e.code} ${e.message
   out.deleted = await iamport.subscribe_customer.delete({ customer_uid: 'node-kim' });
   out.unknown = await said(iamport.subscribe_customer.get({ customer_uid: 'node-kim' }));
   out.nobody = await said(iamport.subscribe.again({ customer_uid: 'node-kim', merchant_uid: 'node-4', amount: 1 }));
+  out.published = await said(new Iamport().payment.getByImpUid({ imp_uid: 'imp_0' }));
   process.stdout.write(JSON.stringify(out));
 })().catch((e) => { console.error(e); process.exit(1); });

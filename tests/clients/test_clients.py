@@ -82,6 +82,7 @@ def test_npm_iamport(naru: Live) -> None:
     assert out["deleted"] == out["created"]
     assert out["unknown"] == f"IAMPORT_1 요청하신 customer_uid(node-kim){UNKNOWN}"
     assert out["nobody"] == "IAMPORT_1 등록되지 않은 구매자입니다."
+    assert out["published"] == "HTTP_404 404", "its own default key, spelt imp_apiKey"
 
 
 @pytest.mark.usefixtures("npm_clients")

@@ -26,6 +26,10 @@ GRACE_MS = MINUTE
 """A token is still good for a minute after its end: clients fetch one, then think."""
 
 
+_SPELLINGS = {"imp_apiKey": "imp_apikey"}
+"""The published demo key as npm's `iamport` writes it when it is given none; PortOne knows it by both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """An access token with its times (UTC ms)."""
@@ -96,6 +100,7 @@ async def get_token(cx: Context, imp_key: str | None, imp_secret: str | None) ->
     """
     if not imp_key or not imp_secret:
         raise Refused(Why.KEY_MISSING)
+    imp_key = _SPELLINGS.get(imp_key, imp_key)
     return await cx.db.write(_issue, cx.vault, imp_key, imp_secret, cx.clock())
 
 
