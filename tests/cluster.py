@@ -98,6 +98,11 @@ class Cluster:
 
         run_async(work())
 
+    def dump(self, database: str) -> bytes:
+        """The database as `pg_dump` writes it."""
+        command = [str(self.bin / "pg_dump"), "--dbname", self.url(database)]
+        return subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, cwd="/").stdout
+
     def remove(self) -> None:
         self.stop("immediate")
         shutil.rmtree(self.dir, ignore_errors=True)

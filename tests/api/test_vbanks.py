@@ -16,19 +16,11 @@ from tests.live import Live, send
 
 from naru.app import open_parts
 from naru.domain.values import DAY, HOUR, kst_date, kst_stamp
-from naru.domain.vbank import closed
 from naru.store import mail, payments
 
 REFUND = {"refund_holder": "홍길동", "refund_bank": "04", "refund_account": "123-456-78901234"}
 FIXED = itertools.count(2022004000001)
 UNLIMITED = itertools.count(2022004000056)
-
-
-@pytest.fixture(autouse=True)
-def open_banks(naru: Live) -> None:
-    """Banks are closed around midnight; these tests run at any hour."""
-    if closed(naru.parts.cx.clock()) or closed(naru.parts.cx.clock() + HOUR):
-        naru.jump(3 * HOUR)
 
 
 @pytest.fixture
@@ -377,8 +369,6 @@ def test_a_due_date_that_is_none_is_refused_by_name(naru: Live, due: str) -> Non
 
 
 def test_an_unpaid_account_expires_and_stays_ready(fresh: Live) -> None:
-    if closed(fresh.parts.cx.clock()):
-        fresh.jump(2 * HOUR)
     p = issue(
         fresh,
         {

@@ -28,7 +28,10 @@ def one(seed: int, payments: int, database: str, directory: Path) -> int:
     try:
         cluster.sql("CREATE DATABASE chaos")
         where = replace(where, database_url=cluster.url("chaos"), restart_database=cluster.kill_9)
-        return campaign.run(where, seed=seed, payments=payments)
+        failed = campaign.run(where, seed=seed, payments=payments)
+        if failed:
+            (directory / "naru.sql").write_bytes(cluster.dump("chaos"))
+        return failed
     finally:
         cluster.remove()
 

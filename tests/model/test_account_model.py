@@ -124,9 +124,9 @@ class AccountMachine(RuleBasedStateMachine):
         if not self.waiting:
             return
         notice = self.waiting.pop(which % len(self.waiting))
-        self.heard.append(notice)
         for _ in range(1 + twice):
-            self.do(self.shop.hear(notice))
+            verdict = self.do(self.shop.hear(notice))
+        (self.heard if verdict.ok else self.waiting).append(notice)  # it comes again until it is taken
 
     @rule(mid=st.sampled_from(sorted(NUMBERS)), share=st.sampled_from([1, 400, None]), fault=FAULTS, death=DEATHS)
     def refund(self, mid: str, share: int | None, fault: str, death: str) -> None:
@@ -134,8 +134,14 @@ class AccountMachine(RuleBasedStateMachine):
             return
         p = self.do(self.shop.payment(imp_uid))
         tid = next((e.pg_tid for e in p.entries if p.left_of(e.pg_tid) > 0 and not e.org_tid), None)
-        if tid is not None:
-            self.attempt(fault, death, lambda: self.shop.cancel(imp_uid, share, pg_tid=tid, **REFUND))
+        if tid is None:
+            return
+        trade = next(t for t in self.shop.gateway.trades.values() if t.tid == tid)
+        known = set(trade.cancels)
+        self.attempt(fault, death, lambda: self.shop.cancel(imp_uid, share, pg_tid=tid, **REFUND))
+        for number in trade.cancels.keys() - known:
+            at, amount = self.shop.clock(), won(trade.cancels[number])
+            self.waiting.append(Notice("refund", mid, "vbank", f"C{number}", imp_uid, amount, at, org_tid=tid))
 
     @rule(ms=st.sampled_from([SECOND, MINUTE, 5 * MINUTE, HOUR]))
     def time_passes(self, ms: int) -> None:
@@ -162,10 +168,11 @@ class AccountMachine(RuleBasedStateMachine):
         return {*self.owned.values(), *self.shop.gateway.bank.accounts}
 
     def teardown(self) -> None:
-        for notice in [*self.waiting, *self.heard]:
-            for _ in range(2):
-                self.do(self.shop.hear(notice))
-        self.do(self.shop.pass_time(10 * MINUTE))
+        for _ in range(2):
+            for notice in [*self.waiting, *self.heard]:
+                for _ in range(2):
+                    self.do(self.shop.hear(notice))
+            self.do(self.shop.pass_time(10 * MINUTE))
         channel = next(c for c in self.do(self.shop.cx.channels(1)) if c.mid == "nxva_fix2")
         lines: list[Line] = []
         for t in self.shop.gateway.trades.values():

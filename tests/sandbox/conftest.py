@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.live import since_ten_ms
 from tests.sandbox.client import Hecto, Receiver, receive
 
 from naru.sandbox.hecto import server
@@ -29,6 +30,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Hecto]]:
         port = free_port()
         base = f"http://127.0.0.1:{port}"
         options.setdefault("book", tmp_path / "book.db")
+        new = not options["book"].exists()
         settings = server.Settings(public_url=base, **options)
         running_server = uvicorn.Server(server.config(settings, "127.0.0.1", port))
         thread = threading.Thread(target=running_server.run, daemon=True)
@@ -39,7 +41,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Hecto]]:
             assert thread.is_alive()
             assert time.monotonic() < until
             time.sleep(0.01)
-        return Hecto(base)
+        hecto = Hecto(base)
+        if new:
+            hecto.post("/_sandbox/clock", {"offset_ms": -since_ten_ms()})
+        return hecto
 
     yield begin
     for running_server, thread in running:

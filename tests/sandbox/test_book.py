@@ -178,9 +178,10 @@ def test_transactions_are_paged_and_found(hecto: Hecto) -> None:
 
 
 def test_nonsense_to_the_controls_is_refused(hecto: Hecto) -> None:
+    before = hecto.get("/_sandbox/clock")["offset_ms"]
     for wrong in ({}, {"advance_ms": "soon"}, {"offset_ms": 1, "advance_ms": 1}, {"advance_ms": 10**18}):
         hecto.post("/_sandbox/clock", wrong, expect=400)
-    assert hecto.get("/_sandbox/clock")["offset_ms"] == 0
+    assert hecto.get("/_sandbox/clock")["offset_ms"] == before
     assert hecto.post("/_sandbox/deposits", {"account": "1", "amount": "9" * 30})["outcome"] == "refused"
     hecto.post("/_sandbox/deposits", {"account": "1", "amount": "-5"}, expect=400)
     assert hecto.raw("POST", "/_sandbox/faults", b"[]", {"Content-Type": "application/json"})[0] == 400

@@ -622,6 +622,27 @@ async def test_a_refund_found_by_asking_is_not_counted_again_by_its_noti(shop: S
     assert (await shop.shown(imp_uid)).cancel_amount == 8_000
 
 
+async def test_a_refunds_noti_waits_while_the_next_refund_is_open(shop: Shop) -> None:
+    """The first was found by asking and has no number yet: the noti may be of either, or of a third."""
+    imp_uid = await issued(shop)
+    await pay_in(shop, FIXED, 10_000)
+    shop.gateway.faults, shop.gateway.blind = ["lost_after", "lost_after"], True
+    await shop.cancel(imp_uid, 4_000, **REFUND)
+    shop.gateway.blind = False
+    await shop.pass_time(5 * MINUTE)
+    shop.gateway.blind = True
+    await shop.cancel(imp_uid, 1_000, **REFUND)
+    tid = f"T{imp_uid}"
+    notice = Notice("refund", "nxva_fix", "vbank", "CX", imp_uid, won(4_000), shop.clock(), org_tid=tid)
+    assert not (await shop.hear(notice)).ok
+    assert (await shop.shown(imp_uid)).cancel_amount == 4_000
+    shop.gateway.blind = False
+    await shop.pass_time(5 * MINUTE)
+    assert (await shop.hear(notice)).word == "again"
+    assert (await shop.hear(replace(notice, pg_tid="CY", amount=won(1_000)))).word == "again"
+    assert (await shop.shown(imp_uid)).cancel_amount == 5_000
+
+
 # ---------------------------------------------------------------- fixed-unlimited
 
 

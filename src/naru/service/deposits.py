@@ -298,23 +298,18 @@ async def _refunded(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdi
     imp_uid = await cx.db.read(_of_trade, notice.org_tid, channel_ids) if notice.org_tid else None
     if imp_uid is None:
         return Verdict("unmatched", "환불된 입금을 찾을 수 없습니다")
-    stored = await cx.db.read(payments.load, imp_uid)
-    assert stored is not None
-    p = stored.payment
-    unnumbered = any(
-        e.kind is EntryKind.CANCEL and e.org_tid == notice.org_tid and not e.pg_tid and e.amount == notice.amount
-        for e in p.entries
-    )
-    if unnumbered and p.open_cancel is None:
-        # A refund that an inquiry found has no number: this may be it, and only the total can tell.
-        return await _by_total(cx, p, notice)
     verdict = await cx.db.write(_refund, imp_uid, notice.org_tid, notice.pg_tid, notice.amount, notice.at, cx.clock())
+    if verdict is None:
+        return await _by_total(cx, imp_uid, notice)
     cx.happened(imp_uid)
     cx.wake()
     return verdict
 
 
-async def _by_total(cx: Context, p: Payment, notice: Notice) -> Verdict:
+async def _by_total(cx: Context, imp_uid: str, notice: Notice) -> Verdict:
+    stored = await cx.db.read(payments.load, imp_uid)
+    assert stored is not None
+    p = stored.payment
     came = next(e for e in p.entries if e.kind is EntryKind.DEPOSIT and e.pg_tid == notice.org_tid)
     asked = p.pay_attempt
     assert asked is not None
@@ -329,11 +324,23 @@ async def _by_total(cx: Context, p: Payment, notice: Notice) -> Verdict:
     return Verdict("applied" if changed else "again", None, p.imp_uid)
 
 
-def _refund(imp_uid: str, org_tid: str, pg_tid: str, amount: Won, at: Instant, now: Instant) -> Tx[Verdict]:
+def _refund(imp_uid: str, org_tid: str, pg_tid: str, amount: Won, at: Instant, now: Instant) -> Tx[Verdict | None]:
+    """Record a refund that the PG tells of. None: only the total can tell whether it is counted already.
+
+    Decided under the payment's lock: the cancel that this noti is about may be settled at this moment.
+    """
     before, order, _ = yield from _locked(imp_uid)
     p = before.payment
     if not any(e.kind is EntryKind.DEPOSIT and e.pg_tid == org_tid for e in p.entries):
         return Verdict("new", "입금 통보를 아직 받지 못해 다시 통보를 기다립니다", imp_uid)
+    back = [e for e in p.entries if e.kind is EntryKind.CANCEL and e.org_tid == org_tid]
+    if any(e.pg_tid == pg_tid for e in back):
+        return Verdict("again", None, imp_uid)
+    if any(not e.pg_tid and e.amount == amount for e in back):
+        # A refund that an inquiry found has no number: this may be it.
+        if p.open_cancel is not None:
+            return Verdict("new", "진행 중인 환불이 끝난 뒤 다시 확인합니다", imp_uid)
+        return None
     applied = apply_refund(p, org_tid, pg_tid, amount, at, now)
     changed = applied.payment is not p
     yield from commit(before, applied, now, order=order)
@@ -471,7 +478,7 @@ async def _listed_refund(cx: Context, channel: Channel, line: Listed) -> int:
     verdict = await cx.db.write(_refund, imp_uid, line.org_tid, line.trd_no, line.amount, line.at, now)
     cx.happened(imp_uid)
     cx.wake()
-    return int(verdict.word == "applied")
+    return int(verdict is not None and verdict.word == "applied")
 
 
 # ---------------------------------------------------------------- the bank's question before a deposit

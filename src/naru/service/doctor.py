@@ -19,6 +19,8 @@ log = logs.logger("doctor")
 
 PAGE = 500
 OPEN_TOO_LONG_MS = HOUR
+UNTIL_LISTED_MS = 34 * HOUR
+"""A refund of an unlimited deposit may have no other witness than the list of its day, read the next morning."""
 FRESH_MS = 2 * MINUTE
 """Payments touched this recently are left to their requests."""
 
@@ -52,8 +54,9 @@ def _examine(stored: payments.Stored, jobs: set[str], now: Instant) -> Iterator[
         yield Problem("too_much_in", p.imp_uid, f"승인 {approved}원이 결제금액 {p.amount}원보다 큽니다")
     for attempt in p.attempts:
         in_window = attempt.op in (Op.PAY, Op.ISSUE) and not p.by_api
-        if attempt.is_open and not in_window and now - attempt.asked_at > OPEN_TOO_LONG_MS:
-            yield Problem("open_too_long", p.imp_uid, f"{attempt.id}의 결과를 1시간 넘게 모릅니다")
+        longest = UNTIL_LISTED_MS if p.unlimited and attempt.op is Op.CANCEL else OPEN_TOO_LONG_MS
+        if attempt.is_open and not in_window and now - attempt.asked_at > longest:
+            yield Problem("open_too_long", p.imp_uid, f"{attempt.id}의 결과를 {longest // HOUR}시간 넘게 모릅니다")
         if attempt.is_open and stored.attempt_rows[attempt.id].check_at is None:
             yield Problem("unwatched", p.imp_uid, f"{attempt.id}를 확인할 예정이 없습니다")
     if p.voided and p.left and p.open_cancel is None:
