@@ -9,10 +9,8 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from random import getrandbits
 from typing import Any
 
-import structlog
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -41,8 +39,10 @@ from naru.api import (
     users,
     vbanks,
 )
+from naru.api.guard import ApiRequest
 from naru.api.limits import Limits
 from naru.api.paths import QuotedPaths
+from naru.api.quick import Quick
 from naru.clock import Clock, SystemClock
 from naru.connectors.hecto.client import Client
 from naru.connectors.hecto.gateway import HectoGateway
@@ -203,9 +203,10 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         logging_config=None,
         debug=False,
     )
+    quick = Quick(app, app.state.dict, MAX_BODY, failed)
     if settings.request_log:
-        log_of_calls = calls.CallLog(app)
-    return QuotedPaths(RequestLog(log_of_calls or app))
+        log_of_calls = calls.CallLog(quick)
+    return QuotedPaths(RequestLog(log_of_calls or quick))
 
 
 def _refused(_request: Request[Any, Any, State], refusal: Refused) -> Response[bytes]:
@@ -232,8 +233,20 @@ def _unavailable(_request: Request[Any, Any, State], error: Unavailable) -> Resp
 
 def _bug(_request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
     log.error("request.crashed", exc_info=error)
-    bound = structlog.contextvars.get_contextvars()
-    return answers.fail(f"내부 오류가 발생했습니다. (요청번호 {bound.get('request_id', '-')})", status=500)
+    return answers.fail(f"내부 오류가 발생했습니다. (요청번호 {logs.request_id()})", status=500)
+
+
+def failed(request: ApiRequest, problem: Exception) -> Response[bytes]:
+    """The answer to a request whose handler raised, as the framework would have chosen it."""
+    match problem:
+        case Refused():
+            return _refused(request, problem)
+        case HTTPException():
+            return _http_error(request, problem)
+        case Unavailable():
+            return _unavailable(request, problem)
+        case _:
+            return _bug(request, problem)
 
 
 REQUESTS = Counter("naru_requests_total", "Requests answered", ["method", "status"])
@@ -245,14 +258,14 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._counters: dict[tuple[str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Time the request and note its status."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=f"{getrandbits(64):016x}")
+        logs.begin_request()
         started = time.perf_counter()
         status = 0
 
@@ -266,7 +279,11 @@ class RequestLog:
             await self.app(scope, receive, noting)
         finally:
             seconds = time.perf_counter() - started
-            REQUESTS.labels(scope["method"], str(status)).inc()
+            counter = self._counters.get((scope["method"], status))
+            if counter is None:
+                counter = REQUESTS.labels(scope["method"], str(status))
+                self._counters[scope["method"], status] = counter
+            counter.inc()
             SECONDS.observe(seconds)
             took = round(seconds * 1000, 1)
             log.info("request.finished", method=scope["method"], path=scope["path"], status=status, ms=took)

@@ -9,8 +9,11 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from contextvars import ContextVar
+from random import getrandbits
 from typing import Any
 
+import msgspec
 import structlog
 
 _RUN = re.compile(r"(?<![0-9A-Za-z])(?:\d[ -]?){12,18}\d(?![0-9A-Za-z])")
@@ -26,6 +29,20 @@ _SECRET_KEYS = frozenset(
 )  # fmt: skip
 scrubbed: list[int] = [0]
 """How often the scrubber had to act in this process. Anything but 0 is a bug."""
+
+
+_request: ContextVar[int] = ContextVar("naru_request", default=0)
+
+
+def begin_request() -> None:
+    """Give the request that begins here a number, which everything said meanwhile carries."""
+    _request.set(getrandbits(64) or 1)
+
+
+def request_id() -> str:
+    """The number of the request under way; "-" outside of one."""
+    number = _request.get()
+    return f"{number:016x}" if number else "-"
 
 
 def luhn(digits: str) -> bool:
@@ -61,6 +78,16 @@ def scrub(text: str) -> str:
     return _RUN.sub(_mask, text)
 
 
+def _add_request(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if _request.get():
+        event.setdefault("request_id", request_id())
+    return event
+
+
+def _as_json(event: MutableMapping[str, Any], **_options: object) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
 def _scrub_event(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if key.lower() in _SECRET_KEYS:
@@ -73,11 +100,11 @@ def _scrub_event(_logger: object, _name: str, event: MutableMapping[str, Any]) -
 def set_up(*, level: str = "info", as_json: bool = True, for_good: bool = False) -> None:
     """Configure structlog and the standard library's logging for this process; *for_good*, loggers remember it."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer: Any = structlog.processors.JSONRenderer(serializer=_as_json)
     if not as_json:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

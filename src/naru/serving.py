@@ -26,31 +26,39 @@ class Impatient(HttpToolsProtocol):
     """uvicorn's HTTP protocol with a time limit for the client: slow ones would hold connections for ever."""
 
     _patience: asyncio.TimerHandle | None = None
+    _since: float | None = None
+    """When the client began to owe us (the rest of) a request; None while it does not."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._wait()
+        self._since = self.loop.time()
+        self._patience = self.loop.call_later(REQUEST_S, self._look)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._wait()
+        self._since = self.loop.time()
 
     def on_message_complete(self) -> None:
-        self._heard()
+        self._since = None
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._heard()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        self._heard()
-        self._patience = self.loop.call_later(REQUEST_S, self.transport.close)
-
-    def _heard(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        """One timer for each connection, not for each request: set again to where the client's time would be up."""
+        self._patience = None
+        if self._since is None:
+            left = REQUEST_S
+        else:
+            left = self._since + REQUEST_S - self.loop.time()
+            if left <= 0:
+                self.transport.close()
+                return
+        self._patience = self.loop.call_later(left, self._look)
 
 
 class UnsafeSettings(SystemExit):

@@ -31,11 +31,7 @@ async def _hidden(cx: Context, store_id: int, view: views.PaymentView, asked: bo
     """Test payments are hidden in a store that has a live channel, unless they are asked for."""
     if not view.row.sandbox:
         return False
-    if asked is not None:
-        return not asked
-    if (await cx.store(store_id)).on("include_sandbox"):
-        return False
-    return any(not c.is_test for c in await cx.channels(store_id))
+    return not (await cx.shows_tests(store_id) if asked is None else asked)
 
 
 @get("/payments/{imp_uid:str}")

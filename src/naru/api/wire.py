@@ -80,6 +80,8 @@ def _listed(value: Any) -> Any:
 
 def parse_form(text: str) -> dict[str, Any]:
     """A form or query string, PHP-style names resolved."""
+    if not text:
+        return {}
     text = text.replace("%00", "").replace(NUL, "")
     return _nest(parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="replace", max_num_fields=None))
 

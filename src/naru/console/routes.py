@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from litestar import Response, Router
 from litestar.exceptions import HTTPException
 
@@ -65,8 +64,7 @@ def _unavailable(request: ConsoleRequest, error: Unavailable) -> Response[bytes]
 
 def _bug(request: ConsoleRequest, error: Exception) -> Response[bytes]:
     log.error("console.crashed", exc_info=error)
-    request_id = structlog.contextvars.get_contextvars().get("request_id", "-")
-    return _problem(request, 500, "bug", request_id=request_id)
+    return _problem(request, 500, "bug", request_id=logs.request_id())
 
 
 def router() -> Router:

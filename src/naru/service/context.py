@@ -79,6 +79,8 @@ class Context:
     """First pause of one who waits for a twin; it doubles up to half a second."""
     heard: dict[str, int] = field(default_factory=dict[str, int])
     """Payments that were looked up for the first time, and when; the job runner writes them down."""
+    read_tokens: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    """Access tokens whose signature was found right: key id and issue time (s)."""
     _known: dict[tuple[str, object], _Known] = field(default_factory=dict)
     _turns: dict[str, asyncio.Event] = field(default_factory=dict)
     _said: dict[str, Instant] = field(default_factory=dict)
@@ -126,15 +128,23 @@ class Context:
                 return c
         raise Refused(Why.CHANNEL_UNKNOWN, channel_id=channel_id)
 
+    async def shows_tests(self, store_id: int) -> bool:
+        """Whether look-ups of this store show test payments unasked, as of a second or two ago: a store without a live
+        channel does, and one that was told to (PortOne hides them since 2026-01)."""
+        known = self._fresh(("shows", store_id))
+        if known is None:
+            store, channels = await self.store(store_id), await self.channels(store_id)
+            known = store.on("include_sandbox") or all(c.is_test for c in channels)
+            self._known["shows", store_id] = _Known(self.clock(), known)
+        return known is True
+
     def forget(self) -> None:
         """Stores or channels have changed in this process."""
         self._known.clear()
 
     def _fresh(self, key: tuple[str, object]) -> object | None:
         known = self._known.get(key)
-        if known is None or not 0 <= self.clock() - known.at < 1000:
-            return None
-        return known.value
+        return known.value if known is not None and 0 <= self.clock() - known.at < 1000 else None
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run what was asked of the PG to its end, even if the caller goes away."""

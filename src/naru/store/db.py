@@ -77,9 +77,8 @@ class Database(Protocol):
     async def glance(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `body` for a few indexed look-ups, the quickest way there is. Raises ReadOnly like `read`.
 
-        On SQLite it holds the event loop while it runs. On PostgreSQL each of its statements sees what was
-        committed when that statement began: look-ups that must agree with each other belong in `read` or in
-        one statement.
+        Each of its statements sees what was committed when that statement began: look-ups that must agree with
+        each other belong in `read` or in one statement. On SQLite it holds the event loop while it runs.
         """
         ...
 

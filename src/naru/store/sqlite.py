@@ -160,7 +160,8 @@ class SQLite:
     async def glance(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         self._demand_open()
         try:
-            return _on_snapshot(self._glances, body, args, kwargs)
+            # Each statement by itself, as on PostgreSQL: BEGIN and ROLLBACK cost as much as a look-up.
+            return _run(self._glances, body, args, kwargs, reading=True)
         except _Busy:
             return await self.read(body, *args, **kwargs)  # waits for the lock in a thread
 
