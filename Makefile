@@ -5,7 +5,7 @@
 bin := .venv/bin
 # Half a core is worse than one: two workers only where there are two cores.
 cores := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-parallel := $(if $(filter 1,$(cores)),,-n 2 --dist loadfile)
+parallel := $(if $(filter 1,$(cores)),,-n 2 --dist loadfile --no-loadscope-reorder)
 pytest := $(bin)/python -m pytest
 
 help: ## list these targets

@@ -18,6 +18,20 @@ from naru.store.db import Database, open_database
 from tests.cluster import Cluster
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: of two workers neither is left alone with one at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow"):
+            return 0
+        return 1 if "acceptance" in item.path.parts or item.get_closest_marker("browser") else 2
+
+    first = {item.path: 2 for item in items}
+    for item in items:
+        first[item.path] = min(first[item.path], rank(item))
+    items.sort(key=lambda item: first[item.path])
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The PostgreSQL server of this test process; a test may restart it, never leave it stopped."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam
 
 from naru import logs
 from naru.clock import ManualClock
@@ -16,8 +17,9 @@ from naru.domain.values import DAY, HOUR, MINUTE, from_kst
 from naru.jobs.cry import Bell, Crier
 from naru.service import doctor
 from naru.service.context import Context
-from naru.store import mail, payments, stores
+from naru.store import mail, payments, stores, tables
 from naru.store.db import Tx
+from naru.store.statement import Statement
 from tests.live import ShopServer, shop_server
 from tests.shop import Shop
 
@@ -100,6 +102,54 @@ async def test_before_four_in_the_morning_nothing_is_checked(shop: Shop) -> None
     shop.clock.at = NIGHT - HOUR
     await shop.runner.drain()
     assert await shop.cx.db.read(stores.get_meta, "doctor_day") is None
+
+
+_SET_CANCELLED = Statement(
+    tables.payments.update()
+    .values(cancel_amount=bindparam("amount"))
+    .where(tables.payments.c.imp_uid == bindparam("of"))
+)
+
+
+async def say_cancelled(shop: Shop, imp_uid: str, amount: int) -> None:
+    """Write into the stored projection what the entries do not say."""
+
+    def change() -> Tx[None]:
+        yield _SET_CANCELLED(amount=amount, of=imp_uid)
+
+    await shop.cx.db.write(change)
+
+
+async def test_every_payment_is_examined_within_a_hundred_nights_and_the_changed_ones_at_once(shop: Shop) -> None:
+    shop.clock.at = NIGHT
+    old = (await shop.pay()).settled.payment.imp_uid
+    shop.clock.at = NIGHT + 10 * DAY
+    new = (await shop.pay()).settled.payment.imp_uid
+    shop.clock.at += HOUR
+    for imp_uid in (old, new):
+        await say_cancelled(shop, imp_uid, 1)
+    found = [
+        {p.imp_uid for p in await doctor.examine(shop.cx, doctor.Night(NIGHT + 9 * DAY, part))} for part in range(100)
+    ]
+    assert all(new in night for night in found)
+    assert [part for part, night in enumerate(found) if old in night] == [int(old[-2:])]
+    assert {p.imp_uid for p in await doctor.examine(shop.cx)} == {old, new}
+    for imp_uid in (old, new):
+        await say_cancelled(shop, imp_uid, 0)
+
+
+async def test_what_is_open_is_examined_every_night_however_old(shop: Shop) -> None:
+    shop.clock.at = NIGHT
+    shop.gateway.faults, shop.gateway.blind = ["lost_after"], True
+    imp_uid = (await shop.pay()).settled.payment.imp_uid
+    await shop.cx.db.write(payments.check_again, imp_uid, None)
+    shop.clock.at = NIGHT + 30 * DAY
+    other = (int(imp_uid[-2:]) + 1) % 100
+    problems = await doctor.examine(shop.cx, doctor.Night(NIGHT + 29 * DAY, other))
+    assert {(p.kind, p.imp_uid) for p in problems} == {("open_too_long", imp_uid), ("unwatched", imp_uid)}
+    await shop.cx.db.write(payments.check_again, imp_uid, shop.clock())
+    shop.gateway.blind = False
+    await shop.pass_time(5 * MINUTE)
 
 
 async def test_an_open_payment_that_nobody_looks_at_is_an_alarm_in_the_morning(shop: Shop) -> None:

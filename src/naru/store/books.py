@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Table, bindparam, or_, select
 
+from naru.domain.payment import OPEN
 from naru.store.db import Tx
 from naru.store.statement import Statement
 from naru.store.tables import api_calls, attempts, billing_keys, deliveries, entries, inbox, jobs, payments, schedules
@@ -13,6 +14,22 @@ from naru.store.tables import api_calls, attempts, billing_keys, deliveries, ent
 _TOUCHED = Statement(
     select(payments.c.imp_uid)
     .where(payments.c.imp_uid > bindparam("after"), payments.c.updated_at <= bindparam("until"))
+    .order_by(payments.c.imp_uid)
+    .limit(bindparam("most"))
+)
+_OPEN = select(attempts.c.imp_uid).where(
+    attempts.c.imp_uid == payments.c.imp_uid, or_(*(attempts.c.state == state.value for state in sorted(OPEN)))
+)
+_RECENT = Statement(
+    select(payments.c.imp_uid)
+    .where(payments.c.imp_uid > bindparam("after"), payments.c.updated_at <= bindparam("until"))
+    .where(
+        or_(
+            payments.c.updated_at > bindparam("since"),
+            payments.c.imp_uid.like(bindparam("ending")),
+            _OPEN.exists(),
+        )
+    )
     .order_by(payments.c.imp_uid)
     .limit(bindparam("most"))
 )
@@ -46,18 +63,20 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Columns where anything may have been written; numbers of accounts, trades and times are exempt."""
 
+_CHANGED: dict[str, str] = {
+    "payments": "updated_at",
+    "attempts": "asked_at",
+    "inbox": "received_at",
+    "jobs": "created_at",
+    "deliveries": "started_at",
+    "billing_keys": "asked_at",
+    "schedules": "updated_at",
+    "api_calls": "at",
+}
+"""When a row was written, give or take a day."""
+
 _TABLES: dict[str, Table] = {
-    t.name: t
-    for t in (
-        payments,
-        attempts,
-        inbox,
-        jobs,
-        deliveries,
-        billing_keys,
-        schedules,
-        api_calls,
-    )
+    t.name: t for t in (payments, attempts, inbox, jobs, deliveries, billing_keys, schedules, api_calls)
 }
 
 
@@ -65,6 +84,7 @@ def _walk(name: str, first: bool) -> Statement:
     table = _TABLES[name]
     key = table.primary_key.columns[0]
     query = select(key, *(table.c[c] for c in FREE_TEXT[name])).order_by(key).limit(bindparam("most"))
+    query = query.where(table.c[_CHANGED[name]] > bindparam("since"))
     return Statement(query if first else query.where(key > bindparam("after")))
 
 
@@ -74,6 +94,12 @@ _WALKS = {(name, first): _walk(name, first) for name in FREE_TEXT for first in (
 def touched_before(after: str, until: int, most: int) -> Tx[list[str]]:
     """Payments by key that nothing has touched since *until*."""
     rows = yield _TOUCHED(after=after, until=until, most=most)
+    return [r.imp_uid for r in rows]
+
+
+def recent(after: str, since: int, until: int, part: int, most: int) -> Tx[list[str]]:
+    """Of `touched_before` those that changed after *since*, have something open, or are of *part* (0-99) of all."""
+    rows = yield _RECENT(after=after, since=since, until=until, ending=f"%{part:02}", most=most)
     return [r.imp_uid for r in rows]
 
 
@@ -90,10 +116,10 @@ def orphans() -> Tx[list[str]]:
     return [r.imp_uid for r in (*first, *second)]
 
 
-def free_text(name: str, after: Any, most: int) -> Tx[list[Any]]:
-    """A page of a table's free-text columns, by key."""
+def free_text(name: str, after: Any, since: int, most: int) -> Tx[list[Any]]:
+    """A page of a table's free-text columns, by key, of what was written after *since* (or a day before)."""
     if after is None:
-        rows = yield _WALKS[name, True](most=most)
+        rows = yield _WALKS[name, True](since=since, most=most)
     else:
-        rows = yield _WALKS[name, False](after=after, most=most)
+        rows = yield _WALKS[name, False](since=since, after=after, most=most)
     return rows
