@@ -5,6 +5,7 @@ Gateway and sandbox run in threads with their own event loops and are reached ov
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import http.server
 import itertools
@@ -13,11 +14,11 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import uvicorn
@@ -31,6 +32,7 @@ from naru.settings import Settings
 from naru.store import stores
 from tests.cluster import run_async
 
+T = TypeVar("T")
 GOOD_CARD = "4111-1111-1111-1111"
 TEN_IN_SEOUL_MS = HOUR
 """10:00 in Korea as a time of the UTC day."""
@@ -184,6 +186,8 @@ class Live:
     shop: ShopServer
     parts: Parts
     settings: Settings
+    loop: asyncio.AbstractEventLoop
+    """The gateway's own."""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _token: str | None = None
 
@@ -273,6 +277,10 @@ class Live:
         self.parts.cx.forget()
         self.sandbox_post("/_sandbox/clock", {"advance_ms": ms})
 
+    def inside(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something of the gateway's own, in its loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
     @property
     def now_s(self) -> int:
         """The gateway's time in unix seconds."""
@@ -281,7 +289,10 @@ class Live:
 
 @contextmanager
 def live(template: Path, directory: Path, **changes: Any) -> Generator[Live]:
-    """Start everything on a copy of the migrated SQLite file *template*; *changes* are gateway settings."""
+    """Start everything on a copy of the migrated SQLite file *template*; *changes* are gateway settings.
+
+    With another `public_url` the sandbox calls there, and whoever listens passes on what it likes.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(template, directory / "naru.db")
     port, sandbox_port = free_port(), free_port()
@@ -303,18 +314,24 @@ def live(template: Path, directory: Path, **changes: Any) -> Generator[Live]:
 
         run_async(prepare())
         opened: list[Parts] = []
+        loops: list[asyncio.AbstractEventLoop] = []
+
+        def open_up(parts: Parts) -> None:
+            opened.append(parts)
+            loops.append(asyncio.get_running_loop())
+
         gateway = uvicorn.Config(
-            build(settings, on_open=opened.append), host="127.0.0.1", port=port, lifespan="on", log_config=None,
+            build(settings, on_open=open_up), host="127.0.0.1", port=port, lifespan="on", log_config=None,
             access_log=False, server_header=False, timeout_graceful_shutdown=5,
         )  # fmt: skip
         sandbox = sandbox_server.Settings(
             book=directory / "sandbox.db", public_url=sandbox_url,
-            vbank_noti_url=f"{url}/settle_payments/notice_vbank", reset_allowed=True,
+            vbank_noti_url=f"{settings.public_url}/settle_payments/notice_vbank", reset_allowed=True,
         )  # fmt: skip
         with (
             serving(sandbox_server.config(sandbox, "127.0.0.1", sandbox_port)),
             serving(gateway),
         ):
-            running = Live(url, sandbox_url, shop, opened[0], settings)
+            running = Live(url, sandbox_url, shop, opened[0], settings, loops[0])
             running.sandbox_post("/_sandbox/clock", {"offset_ms": -ago_ms})
             yield running

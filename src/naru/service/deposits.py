@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from naru import logs
+from naru.domain import standard
 from naru.domain.channel import Channel
 from naru.domain.outcome import Details, Done, NoSuchTrade, NotSent, Unknown
 from naru.domain.payment import Applied, EntryKind, Op, Payment, Purpose, State, show, sub_id
@@ -472,8 +473,11 @@ async def _listed_refund(cx: Context, channel: Channel, line: Listed) -> int:
     stored = await cx.db.read(payments.load, imp_uid) if imp_uid else None
     if imp_uid is None or stored is None or not stored.payment.unlimited:
         return 0  # what went back of other payments, inquiries tell
-    if any(e.pg_tid == line.trd_no for e in stored.payment.entries):
+    entries = stored.payment.entries
+    if any(e.pg_tid == line.trd_no for e in entries):
         return 0
+    if any(e.kind is EntryKind.REVERSAL and e.org_tid == line.org_tid for e in entries):
+        return 0  # its noti told the deposit's number, the list tells the reversal's own
     now = cx.clock()
     verdict = await cx.db.write(_refund, imp_uid, line.org_tid, line.trd_no, line.amount, line.at, now)
     cx.happened(imp_uid)
@@ -512,6 +516,7 @@ async def answer_precheck(cx: Context, *, path: str, remote: str, content_type: 
             now=cx.clock(),
         )  # fmt: skip
         return cx.gateway.answer_precheck(content_type, Precheck.OTHER.value, "확인할 수 없는 요청입니다.")
+    await _issued_after_all(cx, asked)
     imp_uid, result = await cx.db.read(_precheck, asked, set(asked.sealed_for), cx.clock())
     words = _WORDS[result]
     await cx.db.write(
@@ -521,6 +526,27 @@ async def answer_precheck(cx: Context, *, path: str, remote: str, content_type: 
     await cx.db.write(address_called, [c for c in channels if c.id in asked.sealed_for], cx.clock())
     log.info("precheck.answered", result=result.name, imp_uid=imp_uid, letter=letter)
     return cx.gateway.answer_precheck(content_type, result.value, words)
+
+
+async def _issued_after_all(cx: Context, asked: DepositQuestion) -> None:
+    """The question names the issue and its number, so it proves one whose answer, noti and return page were all lost.
+
+    Of an issue that its shop heard had failed it brings the number that revokes it.
+    """
+    if not asked.pg_tid or asked.attempt_id in ("", NAMELESS):
+        return
+    imp_uid = await cx.db.read(_of_attempt, asked.attempt_id, set(asked.sealed_for))
+    stored = await cx.db.read(payments.load, imp_uid) if imp_uid else None
+    if stored is None or not stored.payment.is_account:
+        return
+    p, issue = stored.payment, stored.payment.pay_attempt
+    if issue is None or issue.state is State.DONE or (p.number and p.number != asked.number):
+        return
+    details = Details(
+        account_bank=asked.bank, account_bank_name=standard.BANKS.get(asked.bank or ""), account_number=asked.number
+    )
+    log.warning("account.found", imp_uid=imp_uid)
+    await settle_now(cx, issue.id, Done(asked.pg_tid, issue.amount, cx.clock(), details))
 
 
 def _precheck(asked: DepositQuestion, channel_ids: set[int], now: Instant) -> Tx[tuple[str | None, Precheck]]:

@@ -28,6 +28,8 @@ AGAIN_MS = 30 * MINUTE
 TRIES = 5
 MORNING_MS = 6 * HOUR
 """Hecto has yesterday's lists in the morning."""
+PAYOUTS_LATER_MS = 10 * MINUTE
+"""Deposits whose noti never came are found in the list of trades, so the payouts are looked at after it."""
 NIGHT_MS = 40 * MINUTE
 """After midnight: the night's automatic cancels are over at 23:50, the banks' maintenance at 00:35."""
 
@@ -70,7 +72,8 @@ async def plan(cx: Context) -> None:
             if channel.disabled:
                 continue
             yield from _owe(channel.store_id, channel, "trades", yesterday, today + MORNING_MS, now, "morning")
-            yield from _owe(channel.store_id, channel, "payouts", kst_date(today), today + MORNING_MS, now, "morning")
+            after = today + MORNING_MS + PAYOUTS_LATER_MS
+            yield from _owe(channel.store_id, channel, "payouts", kst_date(today), after, now, "morning")
             if channel.environment is not Environment.LIVE:
                 yield from mail.owe(
                     NIGHT, f"{NIGHT}:{channel.id}:{yesterday}", json.dumps({"channel": channel.id, "day": yesterday}),
@@ -99,7 +102,9 @@ def match(
 ) -> list[Mapping[str, Any]]:
     """Lines of Hecto's list beside our entries. *ours*: of that day; *elsewhere*: of the same trades on other days."""
     by_tid = {(e.pg_tid, e.kind in ("cancel", "reversal")): e for e in (*elsewhere, *ours) if e.pg_tid}
-    nameless = [e for e in ours if not e.pg_tid]  # a cancel that only an inquiry proved has no number of its own
+    # A cancel that only an inquiry proved has no number of its own; a reversal's noti tells that of its deposit.
+    unnamed = [e for e in ours if not e.pg_tid]
+    unnamed += [e for e in (*ours, *elsewhere) if e.kind == "reversal" and e.pg_tid == e.org_tid]
     today = {e.id for e in ours}
     seen: set[str] = set()
     found: list[Mapping[str, Any]] = []
@@ -107,7 +112,7 @@ def match(
         entry = by_tid.get((x.trd_no, x.cancelled))
         if entry is None and x.cancelled:
             entry = next(
-                (e for e in nameless if e.org_tid == x.org_tid and e.amount == x.amount and e.id not in seen), None
+                (e for e in unnamed if e.org_tid == x.org_tid and e.amount == x.amount and e.id not in seen), None
             )
         if entry is None:
             if x.attempt_id not in foreign:
@@ -157,7 +162,7 @@ async def run(cx: Context, job: Any) -> None:
     if statement.kind == "trades":
         await deposits.absorb_listed(cx, channel, theirs, since)
         ours = await cx.db.read(statements.our_entries, statement.store_id, channel.id, since, since + DAY)
-    tids = [x.trd_no for x in theirs]
+    tids = list(dict.fromkeys(tid for x in theirs for tid in (x.trd_no, x.org_tid) if tid))
     elsewhere: list[Any] = []
     for start in range(0, len(tids), 1000):
         elsewhere += await cx.db.read(statements.entries_of_trades, channel.id, tids[start : start + 1000])
