@@ -77,9 +77,14 @@ class Cluster:
         """SIGKILL to the server and every process of it, then start it again: it recovers from its log."""
         pid = int((self.dir / "data" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for victim in (pid, *map(int, children)):
+        victims = (pid, *map(int, children))
+        for victim in victims:
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
+        while any(map(_runs, victims)):
+            time.sleep(0.02)
+        # The dead keep their numbers until somebody collects them, and for so long the file would speak for them.
+        (self.dir / "data" / "postmaster.pid").unlink(missing_ok=True)
         for _ in range(50):
             try:
                 self.start()
@@ -87,7 +92,7 @@ class Cluster:
                 time.sleep(0.2)
             else:
                 return
-        raise RuntimeError("PostgreSQL does not start after SIGKILL")
+        raise RuntimeError(f"PostgreSQL does not start after SIGKILL: {(self.dir / 'log').read_text()[-500:]}")
 
     def sql(self, *statements: str) -> None:
         async def work() -> None:
@@ -118,6 +123,14 @@ class Cluster:
                 user=self._user, group=pwd.getpwnam(self._user).pw_gid if self._user else None,
                 extra_groups=[] if self._user else None,
             )  # fmt: skip
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is there, and is more than a number that nobody has collected yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def _postgres_binaries() -> Path:
