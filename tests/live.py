@@ -67,10 +67,13 @@ class Answer:
         return self.json["response"]
 
 
-def send(base: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+def send(
+    base: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None,
+    timeout_s: float = 40,
+) -> Answer:  # fmt: skip
     """One HTTP request with the path exactly as given."""
     host, _, port = base.removeprefix("http://").partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=40)
+    connection = http.client.HTTPConnection(host, int(port), timeout=timeout_s)
     try:
         connection.request(method, path, body, headers or {})
         got = connection.getresponse()

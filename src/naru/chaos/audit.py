@@ -61,20 +61,22 @@ async def sandbox_book(url: str) -> tuple[dict[str, Trade], list[str]]:
             complaints = (await answer.json())["complaints"]
     trades: dict[str, Trade] = {}
     by_trd_no: dict[str, Trade] = {}
-    done = [t for t in listed if t["state"] == "done"]
+    # What is processed only once somebody asks about it, and nobody can ask about, has not happened.
+    done = [t for t in listed if t["state"] == "done" and t["visible"]]
     for t in done:
         if t["kind"] in MONEY_CAME:
             # A deposit into an unlimited account has no order number of its own (Hecto: 0000000).
             order = t["orgMchtTrdNo"] if t["kind"] == "deposit" else t["mchtTrdNo"]
             trade = trades.setdefault(order, Trade(t["trdNo"], 0, 0))
             trade.amount += t["amount"]
-            trade.cancelled += t["cancelled"]
             if t["kind"] == "deposit":
                 trade.deposits[t["trdNo"]] = t["amount"]
             by_trd_no[t["trdNo"]] = trade
     for t in done:
         if t["kind"] == "cancel":
-            by_trd_no[t["orgTrdNo"]].cancels[t["mchtTrdNo"]] = t["amount"]
+            trade = by_trd_no[t["orgTrdNo"]]
+            trade.cancelled += t["amount"]
+            trade.cancels[t["mchtTrdNo"]] = t["amount"]
     said = [f"{c['message']} {c['mchtTrdNo']}: {c['code']} {c['field']} {c['text']}" for c in complaints]
     return trades, said
 

@@ -10,7 +10,15 @@ WIRE_FAULTS = (
     "request_lost", "reset_before", "reset_after", "answer_lost", "half_body", "euc_kr", "http_500", "unknown_code",
     "error_code", "wrong_amount", "wrong_ids", "wrong_hash", "late_processing", "noti_early", "delay",
 )  # fmt: skip
-NOTI_FAULTS = ("noti_lost", "noti_doubled", "noti_late", "noti_reordered", "noti_altered", "noti_forged")
+NOTI_FAULTS = (
+    "noti_lost",
+    "noti_doubled",
+    "noti_late",
+    "noti_reordered",
+    "noti_altered",
+    "noti_forged",
+    "noti_other_mid",
+)
 KINDS = ("card", "card", "card", "card", "window", "window", "account", "unlimited", "subscription")
 """``card``: over the API; ``window``: the buyer's browser; ``account`` and ``unlimited``: a fixed virtual account;
 ``subscription``: a billing key, a charge and schedules."""

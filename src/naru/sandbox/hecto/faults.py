@@ -34,6 +34,7 @@ NOTI: Mapping[str, str] = {
     "noti_reordered": "다음 결과통보를 먼저 보냄 (ms 까지 기다림)",
     "noti_altered": "결과통보의 금액을 바꿔 보냄 (해쉬는 원래 값)",
     "noti_forged": "다른 키로 서명한 결과통보를 보냄",
+    "noti_other_mid": "다른 상점아이디와 그 키로 서명한 결과통보를 보냄",
 }
 NAMES = {**EXCHANGE, **NOTI}
 _DEFAULT_MS = {"delay": 1_000, "late_processing": 1_000, "noti_late": 5_000, "noti_reordered": 3_000}

@@ -266,6 +266,9 @@ class Sender:
         keys: Keys = merchant.keys
         if fault is not None and fault.name == "noti_forged":
             keys = replace(keys, hash_key=_FORGED_KEY)
+        if fault is not None and fault.name == "noti_other_mid":
+            other = next(m for m in self._merchants.all() if m.mid != merchant.mid)
+            form, keys = {**form, "mchtId": other.mid}, other.keys
         sealed = messages.build_form(message, form, keys)
         if fault is not None and fault.name == "noti_altered":
             sealed["trdAmt"] = str(int(sealed.get("trdAmt", "0")) + 1)
