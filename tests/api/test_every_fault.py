@@ -405,7 +405,7 @@ def test_every_answer_to_an_inquiry_that_can_go_wrong(naru: Live, cancel: bool) 
 
 def visit(naru: Live, method: str, case: Case, **params: Any) -> None:
     """A buyer who goes through the window, and may see it break on the way."""
-    given = {"merchant_uid": case.merchant_uid, "company": "나루", "company_en": "Naru", **params}
+    given: dict[str, Any] = {"merchant_uid": case.merchant_uid, "company": "나루", "company_en": "Naru", **params}
     with suppress(AssertionError, OSError, KeyError):  # KeyError: the callback says that it is being looked for
         if case.fault.startswith("answer_lost") and "channelKey" not in params:
             leave(naru, request_pay(naru, pay_method=method, **given)[1], method)  # waits for ever
