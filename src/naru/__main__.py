@@ -1,4 +1,4 @@
-"""The command line: dev, init, serve, worker, sandbox, migrate, doctor, channel, token, trigger, clock."""
+"""The command line: dev, init, serve, worker, sandbox, migrate, doctor, channel, account, token, trigger, clock."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ app = cyclopts.App(
 )
 channel_app = cyclopts.App(name="channel", help="채널(계약) 관리. Channels.")
 trigger_app = cyclopts.App(name="trigger", help="샌드박스에 사건 일으키기. Make something happen in the sandbox.")
+account_app = cyclopts.App(
+    name="account", help="결과를 모르는 가상계좌 발급. Account issues nobody knows the result of."
+)
 user_app = cyclopts.App(name="user", help="콘솔 사용자. Who may enter the console.")
 clock_app = cyclopts.App(name="clock", help="개발용 시계. The development clock.")
 app.command(channel_app)
 app.command(trigger_app)
+app.command(account_app)
 app.command(user_app)
 app.command(clock_app)
 
@@ -413,6 +417,61 @@ def channel_check(channel_key: str, *, data_dir: DataDir = DATA_DIR) -> None:
     result = _with_parts(_settings(data_dir), work)
     print(result.text)
     raise SystemExit(0 if result.good else 1)
+
+
+@account_app.command(name="unknown")
+def account_unknown(*, data_dir: DataDir = DATA_DIR) -> None:
+    """List the account issues whose result is unknown, with what to ask Hecto about."""
+    from naru.domain.values import kst_stamp
+    from naru.service import by_hand
+
+    async def work(parts: Parts) -> None:
+        for i in await by_hand.waiting(parts.cx):
+            mark = "담당자 확인 필요" if i.by_hand else "확인 중"
+            print(f"{i.imp_uid}  {i.mid:12} {kst_stamp(i.asked_at)}  {i.amount:>12,}원  {i.number or '-':16} {mark}")
+
+    _with_parts(_settings(data_dir), work)
+
+
+@account_app.command(name="issued")
+def account_issued(
+    imp_uid: str, trd_no: str, *, bank: str = "", number: str = "", data_dir: DataDir = DATA_DIR
+) -> None:
+    """Record that Hecto did issue an account, as its staff told you.
+
+    Parameters
+    ----------
+    trd_no
+        Hecto's trdNo of the issue.
+    bank
+        Three digits; for a rotating account.
+    number
+        The account number; for a rotating account.
+    """
+    from naru.service import by_hand
+    from naru.store.people import Actor
+
+    async def work(parts: Parts) -> bool:
+        actor = Actor(None, "naru account issued", "-")
+        return await by_hand.issued(parts.cx, actor, None, imp_uid, trd_no=trd_no, bank=bank, number=number)
+
+    if _with_parts(_settings(data_dir), work):
+        print("기록했습니다. 실패로 안내했으므로 말소합니다. Recorded; the shop heard of a failure, so it is revoked.")
+    else:
+        print("기록했습니다. Recorded.")
+
+
+@account_app.command(name="never")
+def account_never(imp_uid: str, *, data_dir: DataDir = DATA_DIR) -> None:
+    """Record that Hecto never issued an account, as its staff told you. The payment has failed."""
+    from naru.service import by_hand
+    from naru.store.people import Actor
+
+    _with_parts(
+        _settings(data_dir),
+        lambda parts: by_hand.never_issued(parts.cx, Actor(None, "naru account never", "-"), None, imp_uid),
+    )
+    print("발급되지 않은 것으로 기록했습니다. Recorded as never issued.")
 
 
 @user_app.command(name="list")

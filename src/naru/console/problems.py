@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 
 from naru.console.visit import Answer, Visit, action, page
 from naru.domain.values import MINUTE
+from naru.service import by_hand
 from naru.service import console_alarms as desk
 from naru.store import console
 
@@ -26,8 +27,12 @@ async def overview(visit: Visit) -> Answer:
     silent = await visit.cx.db.read(console.unheard, store_id, now - PATIENCE_MS, MOST)
     alarms = await visit.cx.db.read(console.alarms_page, store_id, True, _FAR, MOST)
     closed = await visit.cx.db.read(console.alarms_page, store_id, False, _FAR, 20)
+    stuck = {
+        a.id for a in unknown
+        if a.op == "issue" and by_hand.needs_a_person(a.state, escrow=bool(a.escrow), asked_at=a.asked_at, now=now)
+    }  # fmt: skip
     return await visit.page(
-        "problems.html", unknown=unknown, windows=windows, silent=silent, alarms=alarms, closed=closed
+        "problems.html", unknown=unknown, stuck=stuck, windows=windows, silent=silent, alarms=alarms, closed=closed
     )
 
 
@@ -52,3 +57,23 @@ async def look_now(visit: Visit) -> Answer:
         raise HTTPException(status_code=404)
     kind = "plain" if state in console.OPEN_STATES else "good"
     return await visit.go(visit.back, "problems.looked", kind, state=visit.t(f"state.{state}"))
+
+
+@action("/problems/issues/{attempt:str}/issued")
+async def issued(visit: Visit) -> Answer:
+    """Hecto's staff said that it issued this account, and under which number."""
+    visit.back = f"{visit.base}/problems"
+    form = visit.form
+    revoking = await by_hand.issued(
+        visit.cx, visit.actor, visit.here.id, visit.param("attempt"), trd_no=form.text("trd_no", 60),
+        bank=form.text("bank", 3), number=form.text("number", 30),
+    )  # fmt: skip
+    return await visit.go(visit.back, "problems.issued_revoking" if revoking else "problems.issued")
+
+
+@action("/problems/issues/{attempt:str}/never")
+async def never_issued(visit: Visit) -> Answer:
+    """Hecto's staff said that it never issued this account."""
+    visit.back = f"{visit.base}/problems"
+    await by_hand.never_issued(visit.cx, visit.actor, visit.here.id, visit.param("attempt"))
+    return await visit.go(visit.back, "problems.never_issued")

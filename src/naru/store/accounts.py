@@ -73,6 +73,25 @@ _OPEN_REFUNDS = Statement(
     )
     .order_by(attempts.c.asked_at)
 )
+_OPEN_ISSUES = Statement(
+    select(
+        attempts.c.imp_uid,
+        attempts.c.asked_at,
+        attempts.c.amount,
+        attempts.c.state,
+        payments.c.pg_id,
+        payments.c.vbank_num,
+        payments.c.escrow,
+    )
+    .join(payments, payments.c.imp_uid == attempts.c.imp_uid)
+    .where(
+        attempts.c.check_at.is_not(None),  # as the partial index of what is looked at says it
+        attempts.c.op == Op.ISSUE.value,
+        attempts.c.state.in_((State.ASKED.value, State.PENDING.value, State.UNKNOWN.value)),
+    )
+    .order_by(attempts.c.asked_at)
+    .limit(bindparam("most"))
+)
 _DEPOSITS = Statement(
     select(entries)
     .where(entries.c.imp_uid == bindparam("imp_uid"), entries.c.kind == EntryKind.DEPOSIT.value)
@@ -128,6 +147,12 @@ def unlimited_of(channel_id: int, mid: str) -> Tx[list[str]]:
 def open_refunds(channel_id: int, since: int, until: int) -> Tx[list[Any]]:
     """Cancels of a channel that were asked in this time (UTC ms) and have no result yet."""
     rows = yield _OPEN_REFUNDS(channel_id=channel_id, since=since, until=until)
+    return rows
+
+
+def open_issues(most: int = 1000) -> Tx[list[Any]]:
+    """Account issues over the API that have no result yet, oldest first."""
+    rows = yield _OPEN_ISSUES(most=most)
     return rows
 
 

@@ -267,7 +267,7 @@ def whole(store_id: int, imp_uid: str) -> Tx[Whole | None]:
 _UNKNOWN = Statement(
     select(
         attempts, payments.c.merchant_uid, payments.c.pay_method, payments.c.route, payments.c.status,
-        payments.c.name, payments.c.sandbox,
+        payments.c.name, payments.c.sandbox, payments.c.account, payments.c.escrow, payments.c.vbank_num,
     )
     .join(payments, payments.c.imp_uid == attempts.c.imp_uid)
     .where(
