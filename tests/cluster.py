@@ -92,7 +92,9 @@ class Cluster:
                 time.sleep(0.2)
             else:
                 return
-        raise RuntimeError(f"PostgreSQL does not start after SIGKILL: {(self.dir / 'log').read_text()[-500:]}")
+        raise RuntimeError(
+            f"PostgreSQL does not start after SIGKILL: {(self.dir / 'tools.log').read_text()[-9000:][:3000]}"
+        )
 
     def sql(self, *statements: str) -> None:
         async def work() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
 import pytest
+from asyncpg import exceptions as pg
 from tests.cluster import Cluster
 from tests.conftest import Open, _postgres_copy
 from tests.store import shelf
 
 from naru.store.db import Database, Tx, Unavailable
+from naru.store.postgres import LONGEST_RETRY_S, Pool
 
 
 @pytest.fixture
@@ -131,3 +135,30 @@ async def test_durability_does_not_depend_on_the_servers_setting(url: str, open_
 
     db = await open_db(url, check_schema=False)
     assert await db.write(setting) == "on"
+
+
+async def test_a_server_that_is_starting_is_not_stormed() -> None:
+    """A thousand bodies that wait for a dead server ask it a few times a second between them, not each."""
+    tries, now, up = 0, 0.0, False
+
+    async def connect() -> Any:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0)
+        if not up:
+            raise pg.CannotConnectNowError("the database system is starting up")
+        return SimpleNamespace(is_closed=lambda: False)
+
+    async def take() -> int:
+        taken = await asyncio.gather(*(pool.take() for _ in range(1000)), return_exceptions=True)
+        return sum(not isinstance(t, BaseException) for t in taken)
+
+    pool = Pool(connect, 1, 10, lambda: now)
+    for _ in range(100):
+        assert await take() == 0
+        now += 0.01
+    assert 10 <= tries <= 100  # in a second, with ten places for connections
+    tries, now, up = 0, now + LONGEST_RETRY_S, True
+    pool.give(await pool.take())
+    pool.give(await pool.take())
+    assert tries == 1

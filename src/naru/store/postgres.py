@@ -8,6 +8,7 @@ Commits are not grouped here: PostgreSQL shares one flush among the sessions tha
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -31,6 +32,9 @@ FIRST_PAUSE_S: Final = 0.01
 """Before the first restart; doubles each time, with jitter: about 2 s in all."""
 MOST_WAITING: Final = 10_000
 CONNECT_TIMEOUT_S: Final = 5.0
+FIRST_RETRY_S: Final = 0.02
+LONGEST_RETRY_S: Final = 0.25
+"""After a failed connection nobody connects for so long, doubling: a server that starts must not be stormed."""
 IDLE_S: Final = 300.0
 """How long a connection beyond the least number is kept without use."""
 STATEMENTS_KEPT: Final = 512
@@ -144,13 +148,23 @@ class Pool:
     is closed, and each use costs a task and a round trip more.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], least: int, most: int) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        least: int,
+        most: int,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connect = connect
+        self._seconds = seconds
         self._least = least
         self._most = most
         self._open = 0  # idle, in use, or being opened
         self._idle: deque[tuple[float, Connection]] = deque()
         self._queue: deque[asyncio.Future[Connection | None]] = deque()
+        self._retry_s = 0.0
+        self._retry_at = 0.0
+        self._failure = ""
 
     async def fill(self) -> None:
         """Open as many connections as are kept. Raises what connecting raises."""
@@ -174,10 +188,23 @@ class Pool:
             if connection is not None and not connection.is_closed():
                 return connection
         try:
-            return await self._connect()
+            return await self._open_one()
         except BaseException:
             self._vacate()
             raise
+
+    async def _open_one(self) -> Connection:
+        if self._seconds() < self._retry_at:
+            raise ConnectionRefusedError(f"{self._failure} (not tried again yet)")
+        try:
+            connection = await self._connect()
+        except FAILURES as exc:
+            self._failure = f"{type(exc).__name__}: {exc}"
+            self._retry_s = min(max(self._retry_s * 2, FIRST_RETRY_S), LONGEST_RETRY_S)
+            self._retry_at = self._seconds() + self._retry_s
+            raise
+        self._retry_s = self._retry_at = 0.0
+        return connection
 
     def give(self, connection: Connection) -> None:
         """Bring a connection back, closed or not."""
@@ -186,7 +213,7 @@ class Pool:
         elif (turn := self._next()) is not None:
             turn.set_result(connection)
         else:
-            now = asyncio.get_running_loop().time()
+            now = self._seconds()
             self._idle.append((now, connection))
             if self._open > self._least and now - self._idle[0][0] > IDLE_S:
                 self._idle.popleft()[1].terminate()
