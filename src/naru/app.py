@@ -118,6 +118,7 @@ class Parts:
         if settings.development:
             self.runner.timetable.append(partial(follow, self.cx))
         self.cx.wake = self.runner.wake
+        self.cx.wake_webhooks = self.runner.wake_webhooks
         self.cx.ask_shop = self.sender.ask
 
     async def close(self) -> None:

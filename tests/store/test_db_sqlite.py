@@ -22,23 +22,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "t.db"
 
 
-async def _writes(db: Database, number: int) -> int:
+async def _writes(db: Database, path: Path, number: int) -> int:
     """How many commits `number` concurrent writes took, the one that keeps the writer busy not counted."""
-    import threading
-
-    reached, go_on = threading.Event(), threading.Event()
-
-    def holds() -> Tx[None]:
-        yield from shelf.count()
-        reached.set()
-        assert go_on.wait(10)
-
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
     before = db.stats.commits
-    first = asyncio.create_task(db.write(holds))
-    await asyncio.to_thread(reached.wait, 10)
+    first = asyncio.create_task(db.write(shelf.count))  # waits for the lock, in the writer's thread
+    await asyncio.sleep(0.05)
     rest = [asyncio.create_task(db.write(shelf.add_one)) for _ in range(number)]
     await asyncio.sleep(0)
-    go_on.set()
+    assert not first.done()
+    other.execute("ROLLBACK")
+    other.close()
     await first
     await asyncio.gather(*rest)
     return db.stats.commits - before - 1
@@ -46,14 +41,14 @@ async def _writes(db: Database, number: int) -> int:
 
 async def test_writes_that_wait_share_one_commit(path: Path, open_db: Open) -> None:
     db = await shelf.make(await open_db(f"sqlite:///{path}", check_schema=False))
-    assert await _writes(db, 50) == 1
-    assert await _writes(db, 2 * MOST_TOGETHER + 1) == 3
+    assert await _writes(db, path, 50) == 1
+    assert await _writes(db, path, 2 * MOST_TOGETHER + 1) == 3
     assert await db.read(shelf.count) == 50 + 2 * MOST_TOGETHER + 1
 
 
 async def test_grouping_can_be_turned_off(path: Path, open_db: Open) -> None:
     db = await shelf.make(await open_db(f"sqlite:///{path}", check_schema=False, grouped=False))
-    assert await _writes(db, 50) == 50
+    assert await _writes(db, path, 50) == 50
     assert await db.read(shelf.count) == 50
 
 

@@ -44,12 +44,14 @@ def _wall(at: int) -> dt.datetime:
 
 def kst_date(at: int) -> str:
     """The KST day of an instant, ``yyyyMMdd``."""
-    return _wall(at).strftime("%Y%m%d")
+    wall = _wall(at)
+    return f"{wall.year:04d}{wall.month:02d}{wall.day:02d}"
 
 
 def kst_time(at: int) -> str:
     """The KST time of day of an instant, ``HHmmss``."""
-    return _wall(at).strftime("%H%M%S")
+    wall = _wall(at)
+    return f"{wall.hour:02d}{wall.minute:02d}{wall.second:02d}"
 
 
 def kst_stamp(at: int) -> str:
@@ -61,7 +63,10 @@ def from_kst(stamp: str) -> Instant:
     """``yyyyMMddHHmmss`` in KST to an instant. Raises ValueError when it is no such time."""
     if not _KST14.match(stamp):
         raise ValueError(f"not yyyyMMddHHmmss: {stamp!r}")
-    wall = dt.datetime.strptime(stamp, "%Y%m%d%H%M%S")  # noqa: DTZ007
+    # By hand: `strptime` takes thirty times as long, and every noti has a time.
+    wall = dt.datetime(  # noqa: DTZ001 - as above
+        int(stamp[:4]), int(stamp[4:6]), int(stamp[6:8]), int(stamp[8:10]), int(stamp[10:12]), int(stamp[12:])
+    )
     return Instant(int((wall - _EPOCH).total_seconds()) * SECOND - KST_AHEAD)
 
 

@@ -140,7 +140,7 @@ async def deliver(cx: Context, sender: Sender, job: Any) -> None:
     """Send one owed webhook once, write the try down, and say whether it is done, later or dead."""
     payload = json.loads(job.payload)
     store = await cx.store(job.store_id)
-    secrets = await cx.db.glance(stores.webhook_secrets, job.store_id, cx.vault, cx.clock())
+    secrets = await cx.webhook_secrets(job.store_id)
     body, content_type = render(payload["body"], store.webhook_type)
     started = cx.clock()
     headers = _headers(message_id(job), content_type, body, secrets, started)

@@ -19,7 +19,7 @@ from naru.domain.values import HOUR, MINUTE
 from naru.jobs.cry import LEASE_MS as ALARM_LEASE_MS
 from naru.jobs.cry import Crier
 from naru.jobs.deliver import LEASE_MS, Sender, deliver
-from naru.service import billed, billing, deposits, doctor, lookup, receipts, reconcile, schedules, statements
+from naru.service import billed, billing, counting, deposits, doctor, lookup, receipts, reconcile, schedules, statements
 from naru.service.context import LEASE_MS as CALL_LEASE_MS
 from naru.service.context import Context
 from naru.service.settle import LOOK
@@ -85,11 +85,13 @@ class Runner:
             lambda: receipts.check_due(cx, MOST),
             lambda: lookup.write_heard(cx),
             every(cx, HOUR // 6, lambda: statements.plan(cx)),
+            every(cx, HOUR // 6, lambda: counting.count_hours(cx)),
             every(cx, HOUR, lambda: deposits.report_silent_channels(cx)),
             every(cx, 10 * MINUTE, lambda: doctor.nightly(cx)),
         ]
         """Called every round; each returns how much it found to do."""
         self._woken: list[asyncio.Event] = []
+        self._webhooks_woken = asyncio.Event()
         self._stop = False
         self._paused = False
         self._busy = 0
@@ -100,6 +102,10 @@ class Runner:
         """Something is owed: do not sleep on."""
         for event in self._woken:
             event.set()
+
+    def wake_webhooks(self) -> None:
+        """A webhook is owed and nothing else: of eighteen loops one has work."""
+        self._webhooks_woken.set()
 
     async def _run_kind(self, kind: str) -> int:
         work = self.kinds[kind]
@@ -163,14 +169,20 @@ class Runner:
 
     async def run(self) -> None:
         """Work until `stop`."""
-        loops = [self._loop(partial(self._run_kind, kind)) for kind in self.kinds]
+        loops = [
+            self._loop(partial(self._run_kind, kind), woken=self._webhooks_woken if kind == WEBHOOK else None)
+            for kind in self.kinds
+        ]
         loops += [self._loop(look) for look in self.timetable]
         loops += [self._loop(self._charge_due, store.next_run) for _ in range(SCHEDULE_LOOPS)]
         await asyncio.gather(*loops)
 
-    async def _loop(self, look: Callable[[], Awaitable[int]], due: Callable[[], Tx[int | None]] | None = None) -> None:
+    async def _loop(
+        self, look: Callable[[], Awaitable[int]], due: Callable[[], Tx[int | None]] | None = None, *,
+        woken: asyncio.Event | None = None,
+    ) -> None:  # fmt: skip
         """Look for work, and sleep when there was none: until woken, for a while, or until *due*."""
-        woken = asyncio.Event()
+        woken = woken or asyncio.Event()
         self._woken.append(woken)
         while not self._stop:
             woken.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from naru import logs
@@ -25,14 +26,16 @@ SCHEDULE = "schedule"
 NO_RETRY = "no_retry"
 
 
-def follow(before: Stored, after: Payment, now: Instant, *, key: NewKey | None, details: Details | None) -> Tx[None]:
+def follow(
+    before: Stored, after: Payment, now: Instant, *, key: Callable[[], NewKey] | None, details: Details | None
+) -> Tx[None]:
     """Keep the billing key that was asked for; end the schedule that this payment executes."""
     row = before.row
     if row.customer_uid is None:
         return
     extra = json.loads(row.extra)
     if key is not None and extra.get(ISSUE) and after.received:
-        yield from _keep(row, after, key, details, now)
+        yield from _keep(row, after, key(), details, now)
     if SCHEDULE in extra:
         yield from _executed(row, after, extra, now)
 

@@ -74,6 +74,8 @@ class Context:
     """POST JSON to the shop and wait so many seconds: HTTP status and text, None where there is no answer."""
     wake: Callable[[], None] = _no_wake
     """Nudges the job runner after a commit that owes something."""
+    wake_webhooks: Callable[[], None] | None = None
+    """The same where nothing but webhooks can be owed: all other loops sleep on. None: no difference is made."""
     budget_s: float = CALL_BUDGET_S
     patience_s: float = 0.05
     """First pause of one who waits for a twin; it doubles up to half a second."""
@@ -137,6 +139,25 @@ class Context:
             known = store.on("include_sandbox") or all(c.is_test for c in channels)
             self._known["shows", store_id] = _Known(self.clock(), known)
         return known is True
+
+    async def channels_of_mid(self, mid: str) -> list[Channel]:
+        """The channels with the PG's merchant id, in whichever store, at most a second old."""
+        known = self._fresh(("mid", mid))
+        if known is None:
+            known = await self.db.glance(stores.channels_by_mid, mid, self.vault)
+            if known:  # anybody may send any number
+                self._known["mid", mid] = _Known(self.clock(), known)
+        assert isinstance(known, list)
+        return known  # pyright: ignore[reportUnknownVariableType]
+
+    async def webhook_secrets(self, store_id: int) -> list[str]:
+        """The secrets that sign the store's webhooks, as of at most a second ago."""
+        known = self._fresh(("secrets", store_id))
+        if known is None:
+            known = await self.db.glance(stores.webhook_secrets, store_id, self.vault, self.clock())
+            self._known["secrets", store_id] = _Known(self.clock(), known)
+        assert isinstance(known, list)
+        return known  # pyright: ignore[reportUnknownVariableType]
 
     def forget(self) -> None:
         """Stores or channels have changed in this process."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from naru import logs
 from naru.domain.payment import MONEY_IN, Op, show
-from naru.domain.values import DAY, HOUR, MINUTE, Instant, from_kst, kst_date, kst_midnight
+from naru.domain.values import DAY, HOUR, MINUTE, Instant, from_kst, kst_date, kst_midnight, kst_time
 from naru.service.context import Context
-from naru.store import books, mail, payments, stores
+from naru.store import books, counts, mail, payments, stores
 from naru.store.db import Tx
 
 log = logs.logger("doctor")
@@ -102,6 +102,9 @@ async def examine(cx: Context, night: Night | None = None) -> list[Problem]:
             problems.extend(_examine(stored, jobs, now))
         after = page[-1][0].payment.imp_uid
     problems.extend(Problem("orphan", orphan, "결제가 없는 기록입니다") for orphan in await cx.db.read(books.orphans))
+    for row in await cx.db.read(counts.wrong):
+        text = f"상점 {row.store_id}의 {kst_date(row.hour)} {kst_time(row.hour)[:2]}시 결제 건수가 다릅니다"
+        problems.append(Problem("count_differs", None, text))
     for table, column, key in await _card_like(cx, night.since if night else 0):
         problems.append(Problem("card_digits", None, f"{table}.{column}에 카드번호로 보이는 숫자가 있습니다 ({key})"))
     return problems

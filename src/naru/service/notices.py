@@ -12,9 +12,9 @@ from naru.domain.values import AttemptId, Instant
 from naru.service import deposits
 from naru.service.context import LEASE_MS, Context
 from naru.service.ports import Notice, Question, Unreadable
-from naru.service.settle import absorb, settle_now
+from naru.service.settle import absorb, is_known, settle_now
 from naru.service.verdict import Verdict
-from naru.store import mail, payments, stores, views
+from naru.store import mail, payments, views
 from naru.store.db import Tx
 
 log = logs.logger("notices")
@@ -35,14 +35,14 @@ async def receive(cx: Context, *, path: str, remote: str, content_type: str, bod
 async def authentic(cx: Context, body: bytes, content_type: str) -> bool:
     """Whether a noti is readable and sealed with the key of its MID. Keeps nothing."""
     mid = cx.gateway.notice_mid(body, content_type)
-    channels = await cx.db.glance(stores.channels_by_mid, mid, cx.vault) if mid else []
+    channels = await cx.channels_of_mid(mid) if mid else []
     return not isinstance(cx.gateway.read_notice(body, content_type, channels), Unreadable)
 
 
 async def handle(cx: Context, letter: int, body: bytes, content_type: str) -> bool:
     """Read, verify and apply a stored noti, and write down its verdict. Safe to repeat (the operator's replay)."""
     mid = cx.gateway.notice_mid(body, content_type)
-    channels = await cx.db.glance(stores.channels_by_mid, mid, cx.vault) if mid else []
+    channels = await cx.channels_of_mid(mid) if mid else []
     notice = cx.gateway.read_notice(body, content_type, channels)
     if isinstance(notice, Unreadable):
         log.warning("notice.refused", verdict=notice.verdict, note=notice.note, mid=notice.mid, letter=letter)
@@ -98,6 +98,8 @@ async def _approved(
         words = f"금액이 다릅니다: 요청 {row.amount}원, 통보 {notice.amount}원"
         verdict = Verdict("mismatch", words, row.imp_uid)
     done = Done(notice.pg_tid, notice.amount, notice.at, notice.details, billing_key=notice.billing_key)
+    if verdict.word == "again" and await cx.db.glance(is_known, row.id, row.imp_uid, done, now=cx.clock()):
+        return verdict  # most notis repeat the answer that came before them: no lock, nothing to write but this
     settled = await settle_now(cx, row.id, done, also=None if write_down is None else partial(write_down, verdict))
     assert settled is not None
     return verdict

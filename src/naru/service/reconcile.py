@@ -46,6 +46,9 @@ def pause_after(checks: int) -> int:
 async def check_due(cx: Context, most: int = 20) -> int:
     """Look at attempts whose time has come. Returns how many there were."""
     now = cx.clock()
+    due = await cx.db.glance(payments.next_check)
+    if due is None or due > now:
+        return 0
     rows = await cx.db.write(payments.claim_checks, now, now + LEASE_MS, most)
     # Side by side, because the lease covers one look and not a queue of them: while the PG hangs each takes its
     # whole time limit. One that fails comes due again like one whose taker died.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from prometheus_client import Counter
@@ -74,12 +75,12 @@ class Settled:
 def commit(
     before: Stored, applied: Applied, now: Instant, *, details: Any = None, pg_tid: str | None = None,
     overrides: Mapping[str, Any] | None = None, order: Order | None = None, telling: bool = False,
-    key: NewKey | None = None,
+    key: Callable[[], NewKey] | None = None,
 ) -> Tx[Payment]:  # fmt: skip
     """Write new facts with everything they call for: projection, webhooks, net cancel, order, alarms.
 
     *order* is given when the caller holds the order's lock; *telling* when the shop hears the result
-    as the answer to its request; *key* is the billing key that came with the news.
+    as the answer to its request; *key* seals the billing key that came with the news.
     """
     after, alarms, check_at = _take_back(applied, now, pg_tid or before.row.pg_tid or "")
     yield from payments.save(before, after, now, details=details, pg_tid=pg_tid, overrides=overrides, check_at=check_at)
@@ -173,20 +174,20 @@ def _tell(before: Stored, after: Payment, now: Instant, telling: bool) -> Tx[Non
 
 
 def settle(
-    attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = False, key: NewKey | None = None
+    attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = False, key: Callable[[], NewKey] | None = None
 ) -> Tx[Settled | None]:
     """Apply news about an attempt. None when there is no such attempt.
 
     *telling*: the caller is about to be answered; if the result is still open, a payment is told
     "failed", and whatever turns out later is taken back; a cancel is told "being checked".
     """
-    attempt_row = yield from payments.attempt_row(attempt_id)
-    if attempt_row is None:
+    owner = yield from payments.owner_of_attempt(attempt_id)
+    if owner is None:
         return None
     order = None
-    if attempt_row.op in (Op.PAY, Op.ISSUE) or attempt_row.purpose == Purpose.NET:
-        order = yield from payments.lock_order_of(attempt_row.imp_uid)
-    before = yield from payments.load(attempt_row.imp_uid, lock=True)
+    if owner.op in (Op.PAY, Op.ISSUE) or owner.purpose == Purpose.NET:
+        order = yield from payments.lock_order(owner.store_id, owner.merchant_uid)
+    before = yield from payments.load(owner.imp_uid, lock=True)
     assert before is not None
     p = before.payment
     attempt = p.attempt(attempt_id)
@@ -231,6 +232,24 @@ def settle(
             code=outcome.code if isinstance(outcome, Declined) else None,
         )  # fmt: skip
     return Settled(after, result, before.row)
+
+
+def is_known(attempt_id: str, imp_uid: str, outcome: Done, now: Instant) -> Tx[bool]:
+    """Whether settling this approval would change nothing. What is so once stays so: facts are only added.
+
+    Wherever there is anything to think about (an account, money that goes back, a key to keep) the answer is no.
+    """
+    stored = yield from payments.load(imp_uid)
+    if stored is None or stored.payment.is_account or stored.payment.void is not Void.NO:
+        return False
+    if outcome.also_cancelled or (outcome.billing_key is not None and stored.row.customer_uid is not None):
+        return False
+    attempt = stored.payment.attempt(attempt_id)
+    if attempt is None or attempt.op is not Op.PAY or attempt.state is not State.DONE:
+        return False
+    applied = apply_pay(stored.payment, attempt_id, outcome, now, paid_by_other=False)
+    same = applied.alarm is None and applied.payment == stored.payment
+    return same and payments.fills_nothing(stored.row, outcome.details, outcome.pg_tid)
 
 
 def give_up(imp_uid: str, code: str, message: str, now: Instant, *, proven: bool) -> Tx[Settled | None]:
@@ -294,7 +313,7 @@ async def settle_now(
     *only_if*: settle nothing (and return None) unless the payment's attempts and entries are still these.
     """
     new = outcome.billing_key if isinstance(outcome, Done) else None
-    key = billing.seal(new, attempt_id, cx.vault) if new is not None else None
+    key = partial(billing.seal, new, attempt_id, cx.vault) if new is not None else None
 
     def settling() -> Tx[Settled | None]:
         if only_if is not None:
@@ -312,5 +331,7 @@ async def settle_now(
     if settled is not None:
         p = settled.payment
         cx.happened(p.imp_uid, f"{p.store_id}:{p.merchant_uid}")
-        cx.wake()
+        plain = p.void is Void.NO and not p.is_account and not any(a.is_open for a in p.attempts)
+        quiet = cx.wake_webhooks if plain and settled.row.customer_uid is None else None
+        (quiet or cx.wake)()
     return settled

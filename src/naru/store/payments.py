@@ -26,6 +26,7 @@ from naru.domain.payment import (
     show,
 )
 from naru.domain.values import AttemptId, ImpUid, Instant, MerchantUid, Won
+from naru.store import counts
 from naru.store.db import Tx
 from naru.store.statement import Statement
 from naru.store.tables import attempts, entries, orders, payments
@@ -46,6 +47,11 @@ _ORDER = Statement(
 )
 _OWNER = Statement(
     select(payments.c.store_id, payments.c.merchant_uid).where(payments.c.imp_uid == bindparam("imp_uid"))
+)
+_OWNER_OF_ATTEMPT = Statement(
+    select(attempts.c.imp_uid, attempts.c.op, attempts.c.purpose, payments.c.store_id, payments.c.merchant_uid)
+    .join(payments, payments.c.imp_uid == attempts.c.imp_uid)
+    .where(attempts.c.id == bindparam("id"))
 )
 _SET_ORDER = Statement(
     update(orders)
@@ -354,6 +360,17 @@ def load(imp_uid: str, *, lock: bool = False) -> Tx[Stored | None]:
     return Stored(to_payment(rows[0], attempt_rows, entry_rows), rows[0], {r.id: r for r in attempt_rows})
 
 
+def owner_of_attempt(attempt_id: str) -> Tx[Any | None]:
+    """An attempt's payment, with its order: what must be known to take the locks."""
+    rows = yield _OWNER_OF_ATTEMPT(id=attempt_id)
+    return rows[0] if rows else None
+
+
+def fills_nothing(row: Any, details: Details | None, pg_tid: str | None) -> bool:
+    """Whether the PG's words hold nothing that a payment's row lacks."""
+    return all(getattr(row, column) == value for column, value in _merged(row, details, pg_tid).items())
+
+
 def attempt_row(attempt_id: str) -> Tx[Any | None]:
     """An attempt's row by its number."""
     rows = yield _ATTEMPT(id=attempt_id)
@@ -460,6 +477,8 @@ def save_shown(
     )
     if all(getattr(row, column) == value for column, value in new.items()):
         return  # the same news again
+    if (row.status, row.status_at) != (new["status"], new["status_at"]):
+        yield from counts.changed(row.store_id, (row.status_at, new["status_at"]), now)
     yield _UPDATE_PAYMENT(of_imp_uid=after.imp_uid, new_updated_at=now, **{f"new_{k}": v for k, v in new.items()})
 
 

@@ -1,10 +1,14 @@
-"""SQLite through apsw: one writer thread that commits waiting bodies together, readers beside it.
+"""SQLite through apsw: one writer that commits waiting bodies together, readers beside it.
 
 Nothing else in the process may open the file with another SQLite library: two of them in one process
 break POSIX locks (docs/decisions/0007).
 
 The bodies that wait when the writer comes round become one transaction, each under a savepoint of its
 own, and share its one fsync. Nobody waits for company: a body that comes alone is committed alone.
+
+Statements run on the event loop, where they take microseconds; what may wait runs in a thread: COMMIT with
+its fsync, a lock that another process holds, many rows at once, and whatever takes long. The other way round,
+every statement would wait for the interpreter's lock, and a payment has dozens.
 mmap is off on purpose: an I/O error would be a SIGBUS, and mapped pages would count as our memory.
 """
 
@@ -18,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import apsw
 from sqlalchemy import PrimaryKeyConstraint, Table, UniqueConstraint
@@ -44,6 +48,7 @@ class Connection(Protocol):
 P = ParamSpec("P")
 T = TypeVar("T")
 Body = Callable[..., Tx[Any]]
+_Work: TypeAlias = Generator[int, None, None]
 
 MOST_TOGETHER: Final = 128
 """How many bodies share one commit at most."""
@@ -51,6 +56,10 @@ MOST_WAITING: Final = 10_000
 """How many bodies wait for the writer at most; more are turned away."""
 GLANCE_LOCK_TIMEOUT_MS: Final = 20
 """How long `glance` may hold the event loop for a lock (readers need one only while a file is opened or closed)."""
+MOST_ROWS_ON_LOOP: Final = 100
+"""A statement for more rows than that runs in the thread, and so does the rest of its transaction."""
+LONGEST_ON_LOOP_S: Final = 0.1
+"""How long a transaction may run on the event loop before the thread takes it over between two statements."""
 CACHE_KIB: Final = 16_384
 STATEMENTS_KEPT: Final = 512
 
@@ -100,6 +109,10 @@ class _Job:
     result: Any = None
     error: BaseException | None = None
 
+    def ends(self, error: BaseException) -> None:
+        """What became of it instead of a result."""
+        self.result, self.error = None, error
+
     def settle(self) -> None:
         if not self.future.done():  # its caller may have been cancelled
             if self.error is None:
@@ -124,12 +137,19 @@ class SQLite:
         self.stats: Final = Stats()
         self._loop = loop
         self._most_together = most_together
-        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock_timeout_ms = lock_timeout_ms
+        self._waiting = deque[_Job]()
+        self._at_work = False
+        """Whether a transaction is open or about to be: the connection belongs to it."""
+        self._for_thread: queue.SimpleQueue[tuple[list[_Job], _Work | None] | None] = queue.SimpleQueue()
+        self._rested = asyncio.Event()
+        self._rested.set()
         self._closing: asyncio.Task[None] | None = None
         opened: list[Connection] = []
         try:
             with _mapped():
                 self._writes = _connect(path, synchronous, lock_timeout_ms)
+                self._writes.set_busy_timeout(0)
                 opened.append(self._writes)
                 self._glances = _connect(path, synchronous, GLANCE_LOCK_TIMEOUT_MS, queries_only=True)
                 opened.append(self._glances)
@@ -147,10 +167,14 @@ class SQLite:
 
     async def write(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         self._demand_open()
-        if self._waiting.qsize() >= MOST_WAITING:
+        if len(self._waiting) >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} writes are waiting already")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.put(_Job(body, args, kwargs, future))
+        self._waiting.append(_Job(body, args, kwargs, future))
+        if not self._at_work:
+            self._at_work = True
+            self._rested.clear()
+            self._loop.call_soon(self._turn)  # not at once: others may have a write ready in this very moment
         return await future
 
     async def read(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -167,15 +191,19 @@ class SQLite:
 
     async def close(self) -> None:
         if self._closing is None:
-            self._waiting.put(None)
-            self._closing = self._loop.create_task(asyncio.to_thread(self._shut))
+            self._closing = self._loop.create_task(self._shut())
         await asyncio.shield(self._closing)
 
     def _demand_open(self) -> None:
         if self._closing is not None:
             raise Unavailable("the database is closed")
 
-    def _shut(self) -> None:
+    async def _shut(self) -> None:
+        await self._rested.wait()
+        self._for_thread.put(None)
+        await asyncio.to_thread(self._close_all)
+
+    def _close_all(self) -> None:
         self._writer.join()
         self._threads.shutdown()
         # The last connection to close folds the log into the file: let it be one that may write.
@@ -189,37 +217,75 @@ class SQLite:
         finally:
             self._reads.append(connection)
 
-    # ── the writer thread ────────────────────────────────────────────────────
+    # ── the writer, on the event loop ────────────────────────────────────────
+
+    def _turn(self) -> None:
+        """Open a transaction for those who wait and run their bodies; the thread commits."""
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most_together))]
+        if not batch:
+            self._at_work = False
+            self._rested.set()
+            return
+        try:
+            self._writes.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            self._for_thread.put((batch, None))
+            return
+        except BaseException as exc:  # noqa: BLE001 - every waiting caller is told, and the writer lives on
+            self._give_up(batch, exc)
+            self._finished(batch)
+            return
+        work = self._work(batch)
+        until = self._loop.time() + LONGEST_ON_LOOP_S
+        try:
+            for rows in work:
+                if rows > MOST_ROWS_ON_LOOP or self._loop.time() > until:
+                    self._for_thread.put((batch, work))
+                    return
+        except BaseException as exc:  # noqa: BLE001 - as above
+            self._give_up(batch, exc)
+        if all(job.error is not None for job in batch):
+            self._give_up(batch)
+            self._finished(batch)
+        else:
+            self._for_thread.put((batch, work))
+
+    def _finished(self, batch: list[_Job]) -> None:
+        for job in batch:
+            job.settle()
+        self._loop.call_soon(self._turn)  # after those whose write is done: they may have the next one
+
+    # ── the writer, in its thread ────────────────────────────────────────────
 
     def _write_on(self) -> None:
-        going = True
-        while going:
-            job = self._waiting.get()
-            if job is None:
-                break
-            batch = [job]
-            with suppress(queue.Empty):
-                while len(batch) < self._most_together:
-                    job = self._waiting.get_nowait()
-                    if job is None:
-                        going = False
-                        break
-                    batch.append(job)
-            self._commit(batch)
+        while (task := self._for_thread.get()) is not None:
+            batch, work = task
+            if work is None:
+                self._commit_alone(batch)
+            else:
+                self._commit(batch, work)
             with suppress(RuntimeError):  # the loop was closed without closing us: nobody is left to tell
-                self._loop.call_soon_threadsafe(_settle, batch)
+                self._loop.call_soon_threadsafe(self._finished, batch)
 
-    def _commit(self, batch: list[_Job]) -> None:
-        """Run a batch as one transaction; afterwards every job of it has a result or an error."""
+    def _commit_alone(self, batch: list[_Job]) -> None:
+        """The whole of a transaction here, the wait for another process's lock included."""
+        self._writes.set_busy_timeout(self._lock_timeout_ms)
+        try:
+            self._writes.execute("BEGIN IMMEDIATE")
+        except BaseException as exc:  # noqa: BLE001 - every waiting caller is told, and the writer lives on
+            self._give_up(batch, exc)
+            return
+        finally:
+            self._writes.set_busy_timeout(0)
+        self._commit(batch, self._work(batch))
+
+    def _commit(self, batch: list[_Job], work: "_Work") -> None:
+        """Run what is left of a transaction; afterwards every job of it has a result or an error."""
         connection = self._writes
         committing = False
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            if len(batch) == 1:
-                self._run_alone(batch[0])
-            else:
-                for job in batch:
-                    self._run_beside_others(job)
+            for _ in work:
+                pass
             if any(job.error is None for job in batch):
                 if not connection.in_transaction:
                     # SQLite gives a whole transaction up by itself when the disk is full or fails.
@@ -228,44 +294,57 @@ class SQLite:
                 connection.execute("COMMIT")
                 self.stats.commits += 1
                 self.stats.writes += sum(job.error is None for job in batch)
-            elif connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except BaseException as exc:  # noqa: BLE001 - every waiting caller is told, and the writer lives on
-            if connection.in_transaction:
-                with suppress(apsw.Error):
-                    connection.execute("ROLLBACK")
+            else:
+                self._give_up(batch)
+        except BaseException as exc:  # noqa: BLE001 - as above
             if isinstance(exc, apsw.ConstraintError) and len(batch) > 1:
                 # A deferred foreign key is looked at by COMMIT only: find out whose it was.
+                self._roll_back()
                 for job in batch:
                     if job.error is None:
-                        self._commit([job])
-                return
-            for job in batch:
-                if job.error is None:
-                    job.result, job.error = None, _error(exc, committing=committing)
+                        self._commit_alone([job])
+            else:
+                self._give_up(batch, exc, committing=committing)
 
-    def _run_alone(self, job: _Job) -> None:
+    # ── the writer, wherever it is ───────────────────────────────────────────
+
+    def _work(self, batch: list[_Job]) -> "_Work":
+        """Run the bodies of a transaction that is open. Before each statement comes the number of its rows."""
+        connection = self._writes
+        for job in batch:
+            if len(batch) == 1:
+                yield from self._run_one(job)
+                continue
+            if not connection.in_transaction:
+                job.error = Unavailable("the transaction was given up before its turn came")
+                continue
+            connection.execute("SAVEPOINT body")
+            yield from self._run_one(job)
+            if job.error is not None and connection.in_transaction:
+                connection.execute("ROLLBACK TO body")
+            if connection.in_transaction:
+                connection.execute("RELEASE body")
+
+    def _run_one(self, job: _Job) -> "_Work":
         try:
-            job.result = _run(self._writes, job.body, job.args, job.kwargs)
+            job.result = yield from _running(self._writes, job.body, job.args, job.kwargs)
+        except GeneratorExit:
+            raise
         except BaseException as exc:  # noqa: BLE001 - handed to the caller
             job.error = exc
 
-    def _run_beside_others(self, job: _Job) -> None:
-        connection = self._writes
-        if not connection.in_transaction:
-            job.error = Unavailable("the transaction was given up before its turn came")
-            return
-        connection.execute("SAVEPOINT body")
-        self._run_alone(job)
-        if job.error is not None and connection.in_transaction:
-            connection.execute("ROLLBACK TO body")
-        if connection.in_transaction:
-            connection.execute("RELEASE body")
+    def _give_up(self, batch: list[_Job], exc: BaseException | None = None, *, committing: bool = False) -> None:
+        """Undo a transaction; those that had a result get *exc* instead."""
+        self._roll_back()
+        for job in batch:
+            if job.error is None:
+                assert exc is not None
+                job.ends(_error(exc, committing=committing))
 
-
-def _settle(batch: list[_Job]) -> None:
-    for job in batch:
-        job.settle()
+    def _roll_back(self) -> None:
+        if self._writes.in_transaction:
+            with suppress(apsw.Error):
+                self._writes.execute("ROLLBACK")
 
 
 # ── connections ──────────────────────────────────────────────────────────────
@@ -385,16 +464,36 @@ def _run(
     try:
         bound = next(tx)
         while True:
-            try:
-                rows = _execute(connection, bound, reading=reading)
-            except (apsw.Error, ReadOnly) as exc:
-                bound = throw_into(tx, bound, _error(exc, table=bound.statement.table, reading=reading))
-            else:
-                bound = tx.send(rows)
+            bound = _step(connection, tx, bound, reading=reading)
     except StopIteration as end:
         return end.value
     finally:
         tx.close()
+
+
+def _running(
+    connection: Connection, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Generator[int, None, Any]:
+    """The same, with a pause before each statement that says for how many rows it runs."""
+    tx = body(*args, **kwargs)
+    try:
+        bound = next(tx)
+        while True:
+            yield 1 if bound.rows is None else len(bound.rows)
+            bound = _step(connection, tx, bound)
+    except StopIteration as end:
+        return end.value
+    finally:
+        tx.close()
+
+
+def _step(connection: Connection, tx: Tx[Any], bound: Bound, *, reading: bool = False) -> Bound:
+    """Run one statement of a body. Returns the next one; raises StopIteration where there is none."""
+    try:
+        rows = _execute(connection, bound, reading=reading)
+    except (apsw.Error, ReadOnly) as exc:
+        return throw_into(tx, bound, _error(exc, table=bound.statement.table, reading=reading))
+    return tx.send(rows)
 
 
 def _execute(connection: Connection, bound: Bound, *, reading: bool) -> list[Row]:

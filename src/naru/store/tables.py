@@ -240,6 +240,26 @@ logistics = Table(
 )
 """Delivery data of escrow payments. Kept here only: Hecto documents no message for it."""
 
+payment_counts = Table(
+    "payment_counts",
+    metadata,
+    Column("store_id", Id, ForeignKey("stores.id"), primary_key=True, autoincrement=False),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),  # where it begins
+    Column("ready", Integer),
+    Column("paid", Integer),
+    Column("cancelled", Integer),
+    Column("failed", Integer),
+    Index(
+        "ix_payment_counts_stale",
+        "store_id",
+        "hour",
+        sqlite_where=text("paid IS NULL"),
+        postgresql_where=text("paid IS NULL"),
+    ),
+)
+"""How many payments of each status have their ``status_at`` in an hour that is over. Empty numbers: one of them has
+changed since, count again."""
+
 attempts = Table(
     "attempts",
     metadata,

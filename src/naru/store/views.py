@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select
 
 from naru.domain.payment import MONEY_IN
+from naru.store import counts
 from naru.store.db import Tx
 from naru.store.statement import Statement
 from naru.store.tables import entries, payments
@@ -172,7 +173,6 @@ _CUSTOMER_COUNT = _counted(_OF_CUSTOMER)
 _ORDER_PAGES = {b: _paged(_order_query(b)) for b in (False, True)}
 _ORDER_COUNT = {b: _counted(_order_query(b)) for b in (False, True)}
 _STATUS_PAGES = {b: _paged(_status_query(b)) for b in (False, True)}
-_STATUS_COUNT = {b: _counted(_status_query(b)) for b in (False, True)}
 
 
 def _page(
@@ -215,4 +215,7 @@ def by_status(
     params: dict[str, Any] = {"store_id": store_id, "since": since, "until": until}
     if status:
         params["status"] = status
-    return (yield from _page(_STATUS_PAGES[bool(status)], _STATUS_COUNT[bool(status)], params, sorting, number, limit))
+    total = yield from counts.total(store_id, status, since, until)
+    rows = yield _STATUS_PAGES[bool(status)][sorting](**params, most=limit, skip=(number - 1) * limit)
+    items = yield from _fill(rows)
+    return Page(total, number, limit, items)
