@@ -227,7 +227,7 @@ def test_a_noti_of_another_amount_pays_nothing(fresh: Live) -> None:
 
 
 def _letters() -> Tx[int]:
-    rows = yield from books.free_text("inbox", None, 100_000)
+    rows = yield from books.free_text("inbox", None, 0, 100_000)
     return len(rows)
 
 
