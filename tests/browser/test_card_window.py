@@ -12,8 +12,6 @@ import pytest
 from tests.browser.shop_page import ForeignShop, foreign_shop
 from tests.live import Answer, Live, live
 
-from naru.domain.values import kst_date, kst_midnight
-
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Dialog, Page
 
@@ -427,29 +425,6 @@ def test_a_transfer(pc_buyer: Buyer, naru: Live) -> None:
     payment = naru.get(f"/payments/{heard['imp_uid']}").response
     assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "trans", 1004)
     assert (payment["bank_code"], heard["bank_name"], heard["card_name"]) == ("088", payment["bank_name"], None)
-
-
-def test_a_virtual_account_and_its_deposit(buyer: Buyer, naru: Live) -> None:
-    last = kst_midnight((naru.now_s + 8 * 86_400) * 1000) - 1000
-    buyer.opens(pay_method="vbank", vbank_due=kst_date(last))
-    buyer.window.check("[data-testid=agree]")
-    buyer.window.locator("label.pick:has([data-testid=bank-004])").click()
-    buyer.window.click("[data-testid=pay]")
-    buyer.window.click("[data-testid=result-close]")
-    heard = buyer.hears()
-    payment = naru.get(f"/payments/{heard['imp_uid']}").response
-    assert str(heard["imp_success"]).lower() == "true"
-    assert (payment["status"], payment["pay_method"], payment["vbank_code"]) == ("ready", "vbank", "004")
-    assert (payment["vbank_date"], len(payment["vbank_num"])) == (last // 1000, 14)
-    if not buyer.phone:
-        assert (heard["status"], heard["vbank_num"], heard["vbank_date"]) == (
-            "ready", payment["vbank_num"], payment["vbank_date"],
-        )  # fmt: skip
-    assert naru.shop.wait(1, path="/hook")[0].fields["status"] == "ready"
-
-    naru.sandbox_post("/_sandbox/deposits", {"account": payment["vbank_num"], "amount": 1004})
-    assert naru.shop.wait(2, path="/hook")[1].fields["status"] == "paid"
-    assert naru.get(f"/payments/{heard['imp_uid']}").response["status"] == "paid"
 
 
 def test_a_payment_on_the_phone_bill(phone_buyer: Buyer, naru: Live) -> None:

@@ -138,8 +138,8 @@ def router(room: Room) -> Router:
     @post("/deposits", status_code=200)
     async def pay_in(request: Asked) -> Json | Redirect:
         given = await wanted(request)
-        amount = str(given.get("amount") or "")
-        if not amount.isdigit():
+        amount = str(given.get("amount") or "").strip().removesuffix("원").replace(",", "")
+        if not (amount.isascii() and amount.isdigit()):
             raise ClientException(detail="amount is a number of won")
         what = deposits.PayIn(
             "".join(ch for ch in str(given.get("account") or "") if ch.isdigit()),
@@ -152,7 +152,10 @@ def router(room: Room) -> Router:
         )
         outcome = await deposits.pay_in(room, what)
         answer = {"id": outcome.id, "outcome": "accepted" if outcome.accepted else "refused"}
-        return _back(request) or {**answer, "reason": outcome.reason, "trdNo": outcome.trd_no}
+        again = _back(request, f"?deposit={outcome.id}" + ("" if outcome.accepted else f"&pay={what.number}"))
+        if again is not None:
+            await room.sender.drain()  # so that the page shows what became of the noti
+        return again or {**answer, "reason": outcome.reason, "trdNo": outcome.trd_no}
 
     @post("/deposits/{deposit_id:int}/reverse", status_code=200)
     async def take_back(request: Asked, deposit_id: FromPath[int]) -> Json | Redirect:
@@ -259,11 +262,13 @@ async def wanted(request: Asked) -> Mapping[str, object]:
         raise ClientException(detail="a JSON object is expected") from None
 
 
-def _back(request: Asked) -> Redirect | None:
+def _back(request: Asked, query: str = "") -> Redirect | None:
     """A form of the page gets the page again."""
     if "form" not in request.headers.get("content-type", ""):
         return None
-    return Redirect("/" + ("#" + request.query_params["at"] if "at" in request.query_params else ""), status_code=303)
+    return Redirect(
+        f"/{query}" + ("#" + request.query_params["at"] if "at" in request.query_params else ""), status_code=303
+    )
 
 
 def show_trade(room: Room, trade: Trade) -> Json:

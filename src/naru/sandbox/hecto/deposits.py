@@ -7,6 +7,7 @@ import structlog
 
 from naru.connectors.hecto import messages
 from naru.sandbox.hecto import clock, codes, trades, vbank
+from naru.sandbox.hecto.book import Value
 from naru.sandbox.hecto.notis import queue
 from naru.sandbox.hecto.room import Room
 from naru.sandbox.hecto.trades import Ask, Refuse, Trade
@@ -210,13 +211,21 @@ def _remember(room: Room, what: PayIn, trd_no: str, outcome: str, reason: str) -
     return Outcome(found, outcome == "accepted", reason, trd_no)
 
 
+def one_shown(room: Room, deposit_id: int) -> dict[str, object] | None:
+    """A deposit by its id, as somebody at the bank has just tried it."""
+    return next(iter(_shown(room, "id = ?", deposit_id, limit=1)), None)
+
+
 def shown(room: Room, number: str = "", limit: int = 50) -> list[dict[str, object]]:
     """Deposits, newest first."""
+    return _shown(room, "? = '' OR number = ?", number, number, limit=limit)
+
+
+def _shown(room: Room, where: str, *values: Value, limit: int) -> list[dict[str, object]]:
     rows = room.book.rows(
-        """SELECT id, at_ms, mid, bank, number, amount, depositor, trd_no, outcome, reason FROM deposits
-           WHERE ? = '' OR number = ? ORDER BY id DESC LIMIT ?""",
-        number,
-        number,
+        f"""SELECT id, at_ms, mid, bank, number, amount, depositor, trd_no, outcome, reason FROM deposits
+            WHERE {where} ORDER BY id DESC LIMIT ?""",  # noqa: S608
+        *values,
         limit,
     )
     names = ("id", "at_ms", "mid", "bank", "account", "amount", "depositor", "trdNo", "outcome", "reason")

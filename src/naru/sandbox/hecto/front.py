@@ -19,7 +19,7 @@ _STATIC = {
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" browsers send our own forms with `Origin: null`
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
@@ -77,9 +77,12 @@ def handlers(room: Room) -> list[HTTPRouteHandler]:
             by_number = trades.listed(room.book, mcht_trd_no="", trd_no=search, mid="", before=0, limit=30)
             by_mid = trades.listed(room.book, mcht_trd_no="", trd_no="", mid=search, before=0, limit=30)
             found = by_order or by_number or by_mid
+        pay, done = request.query_params.get("pay", ""), request.query_params.get("deposit", "")
         return page(
             "home.html",
             search=search,
+            payable=next((a for a in deposits.accounts_shown(room) if a["account"] == pay), None),
+            just_paid=deposits.one_shown(room, int(done)) if done.isdecimal() and len(done) < 16 else None,
             clock=control.show_clock(room),
             settings=room.settings,
             trades=[control.show_trade(room, trade) for trade in found],
