@@ -65,7 +65,8 @@ async def overview(visit: Visit) -> Answer:
         return with_query(here, month=f"{y:04d}-{m:02d}")
 
     return await visit.page(
-        "billing.html", rows=rows, weeks=_weeks(since, until, rows), month=f"{year:04d}-{month:02d}", before=at(-1),
+        "billing.html", rows=rows, weeks=_weeks(since, until, rows), month=f"{year:04d}-{month:02d}",
+        today=(visit.cx.clock() - since) // DAY + 1, before=at(-1),
         after=at(1), keys=keys, channels=channels, text=text,
     )  # fmt: skip
 

@@ -50,6 +50,12 @@ def day(at: int | None) -> str:
     return "-" if at is None else iso_day(kst_date(at))
 
 
+def clock(at: int) -> str:
+    """The KST time of day of an instant, as a time field takes it."""
+    s = kst_stamp(at)
+    return f"{s[8:10]}:{s[10:12]}"
+
+
 def iso_day(yyyymmdd: str) -> str:
     """``20261122`` as ``2026-11-22``."""
     return f"{yyyymmdd[:4]}-{yyyymmdd[4:6]}-{yyyymmdd[6:]}" if len(yyyymmdd) == 8 else yyyymmdd
@@ -74,7 +80,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("naru.console"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    made.filters.update(won=won, moment=moment, day=day, iso_day=iso_day, pretty=pretty)
+    made.filters.update(won=won, moment=moment, day=day, clock=clock, iso_day=iso_day, pretty=pretty)
     own: dict[str, Any] = made.globals  # jinja2 types it by what it begins with
     own["asset"] = asset
     return made

@@ -18,7 +18,7 @@ from naru.console import pages
 from naru.console.timeline import timeline
 from naru.console.visit import Answer, Form, Visit, action, page, with_query
 from naru.domain.channel import Channel, Environment
-from naru.domain.payment import MONEY_IN, Purpose, State
+from naru.domain.payment import MONEY_IN, Account, Purpose, State
 from naru.domain.values import DAY, from_kst, kst_date, kst_midnight
 from naru.service import console_keys, notices
 from naru.service.cancel import CancelOrder, cancel
@@ -132,10 +132,13 @@ async def listing(visit: Visit) -> Answer:
             found = exact
     rows = await visit.cx.db.read(console.payments_page, found, after, PAGE + 1)
     shown, more = rows[:PAGE], len(rows) > PAGE
+    open_ended = [r.imp_uid for r in shown if r.account == Account.UNLIMITED]
+    moved = await visit.cx.db.read(console.moved, open_ended) if open_ended else {}
     here = f"{visit.base}/payments"
     next_page = with_query(here, **asked.query(after=f"{shown[-1].at}.{shown[-1].imp_uid}")) if more else ""
     return await visit.page(
         "payments.html", asked=asked, rows=shown, channels={c.id: c for c in channels}, next_page=next_page,
+        received={imp_uid: came for imp_uid, (_n, came, _back) in moved.items()},
         first_page=with_query(here, **asked.query()) if after else "", exact=found.exact,
         total_at=with_query(f"{here}/total", **asked.query()), csv_at=with_query(f"{here}/export.csv", **asked.query()),
         fields=[*console.SEARCH_FIELDS, "depositor"], statuses=console.STATUSES, methods=METHODS,
@@ -240,9 +243,11 @@ async def detail(visit: Visit) -> Answer:
     left = sum(left_of.values())
     voided = row.void in ("told_failed", "duplicate")
     open_cancel = next((a for a in whole.attempts if a.op == "cancel" and a.state in console.OPEN_STATES), None)
+    first_left = next((left_of[e.pg_tid] for e in came if left_of[e.pg_tid]), left)
     return await visit.page(
         "payment.html", row=row, whole=whole, channel=channels.get(row.channel_id), left=left, left_of=left_of,
-        came=came, back=back, voided=voided, open_cancel=open_cancel, nonce=secrets.token_urlsafe(12),
+        came=came, back=back, first_left=first_left, voided=voided, open_cancel=open_cancel,
+        nonce=secrets.token_urlsafe(12),
         events=timeline(visit.t, whole, changes), jobs={j.id: json.loads(j.payload) for j in whole.jobs},
         needs_account=row.pay_method in ("vbank", "phone"), extra=json.loads(row.extra or "{}"),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 
 from naru.console import pages
 from naru.console.payments import midnight
-from naru.console.visit import MORE_NAV, Answer, Visit, action, page
+from naru.console.visit import MORE_NAV, Answer, Visit, action, page, with_query
 from naru.domain.values import DAY, kst_date, kst_midnight
 from naru.service import console_alarms, statements
 from naru.store import statements as books
@@ -34,11 +34,16 @@ async def overview(visit: Visit) -> Answer:
     since = midnight(visit.query.text("since", 10)) or until - (SHOWN_DAYS - 1) * DAY
     since = max(min(since, until), until - LONGEST_DAYS * DAY)
     rows = await visit.cx.db.read(books.days, visit.here.id, kst_date(since), kst_date(until))
-    trades = [r for r in rows if r.kind == "trades"]
+    asked = [r for r in rows if r.kind == "trades"]
+    trades = [r for r in asked if r.n or r.state in ("waiting", "failed")]
     payouts = [r for r in rows if r.kind == "payouts" and (r.n or r.state == "failed")]
+    given = {name: visit.query.text(name, 10) for name in ("since", "until")}
+    again = with_query(f"{visit.base}/reconciliation", **given)
     return await visit.page(
-        "reconciliation.html", trades=trades, payouts=payouts, vat={r.id: _vat(r) for r in trades},
+        "reconciliation.html", trades=trades, empty=len(asked) - len(trades), payouts=payouts,
+        vat={r.id: _vat(r) for r in trades},
         waiting=any(r.state == "waiting" and r.asked_at > visit.cx.clock() - 120_000 for r in rows),
+        again=again,
         since=pages.iso_day(kst_date(since)), until=pages.iso_day(kst_date(until)),
         yesterday=pages.iso_day(kst_date(today - DAY)), today=pages.iso_day(kst_date(today)),
     )  # fmt: skip

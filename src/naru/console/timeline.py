@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from naru.console.words import Translate, known
+from naru.domain.values import MINUTE
 from naru.store.console import Whole
 
 _COLOURS = {"done": "good", "declined": "bad", "not_sent": "bad", "unknown": "warn", "pending": "warn", "asked": "warn"}
@@ -45,10 +46,16 @@ def timeline(t: Translate, whole: Whole, changes: list[Any]) -> list[Event]:
     events = _asks(t, whole)
     for e in whole.entries:
         came = e.kind in ("approve", "deposit")
+        # The PG's clock counts whole seconds: within the same minute our own order of learning is truer.
+        known_at = e.recorded_at if abs(e.recorded_at - e.at) < MINUTE else e.at
         text = " · ".join(x for x in (e.depositor or "", e.reason or "") if x)
         events.append(
             Event(
-                e.at, t(f"timeline.entry_{e.kind}", amount=f"{e.amount:,}"), text, "good" if came else "warn", e.pg_tid
+                known_at,
+                t(f"timeline.entry_{e.kind}", amount=f"{e.amount:,}"),
+                text,
+                "good" if came else "warn",
+                e.pg_tid,
             )
         )
     for x in whole.letters:
@@ -63,7 +70,7 @@ def timeline(t: Translate, whole: Whole, changes: list[Any]) -> list[Event]:
         )
     for c in changes:
         detail = json.loads(c.detail)
-        text = ", ".join(f"{k}: {v}" for k, v in detail.items())
+        text = ", ".join(f"{k}: {v}" for k, v in detail.items() if v not in ("", False, None))
         events.append(Event(c.at, t("timeline.person", who=c.who, what=t(f"change.{c.action}")), text))
     for a in whole.alarms:
         events.append(Event(a.raised_at, t("timeline.alarm"), a.text, "bad"))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, case, func, literal_column, or_, select
 
+from naru.domain.payment import Account
 from naru.store.db import Tx
 from naru.store.statement import Statement
 from naru.store.tables import (
@@ -187,7 +188,17 @@ def payments_total(f: Filter) -> Tx[Any]:
     key = _shape(f)
     statement = _totals.get(key)
     if statement is None:
-        came = case((payments.c.status.in_(("paid", "cancelled")), payments.c.amount), else_=0)
+        deposits = (
+            select(func.coalesce(func.sum(entries.c.amount), 0))
+            .where(entries.c.imp_uid == payments.c.imp_uid, entries.c.kind.in_(("approve", "deposit")))
+            .scalar_subquery()
+        )
+        # An unlimited account has no amount of its own: what came in counts.
+        came = case(
+            (payments.c.account == Account.UNLIMITED.value, deposits),
+            (payments.c.status.in_(("paid", "cancelled")), payments.c.amount),
+            else_=0,
+        )
         statement = _totals[key] = Statement(
             _filtered(
                 f,
@@ -588,10 +599,16 @@ def vbanks_page(store_id: int, text: str, before: int | None, most: int) -> Tx[t
     if before is not None:
         values["before"] = before
     rows = yield _VBANKS[bool(text), before is not None](**values)
-    moved = yield _MONEY_OF(imp_uids=[r.imp_uid for r in rows] or [""])
-    sums: dict[str, Any] = {}
-    for m in moved:
+    sums = yield from moved([r.imp_uid for r in rows])
+    return rows, sums
+
+
+def moved(imp_uids: list[str]) -> Tx[dict[str, tuple[int, int, int]]]:
+    """Per payment: how often money came in, how much, and how much went back (KRW)."""
+    rows = yield _MONEY_OF(imp_uids=imp_uids or [""])
+    sums: dict[str, tuple[int, int, int]] = {}
+    for m in rows:
         n, came, back = sums.get(m.imp_uid, (0, 0, 0))
         in_ = m.kind in ("approve", "deposit")
         sums[m.imp_uid] = (n + (m.n if in_ else 0), came + (m.amount if in_ else 0), back + (0 if in_ else m.amount))
-    return rows, sums
+    return sums
