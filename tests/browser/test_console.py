@@ -61,7 +61,7 @@ def pages_of(place: Town) -> list[str]:
             "/channels/new?environment=test&use=api&mid=nxca_ks_gu", "/channels/channel-key-dev-window",
             "/channels/channel-key-dev-vbank", "/channels/channel-key-dev-keyin-auth/edit", "/billing", "/vbanks",
             "/webhooks", "/webhooks?state=dead", "/webhooks/settings", "/keys", "/people", "/changes",
-            "/reconciliation", "/sandbox",
+            "/reconciliation", "/sandbox", "/calls",
         )),
         *(f"{shop}/payments/{payments[name]}" for name in ("rich", "partial", "unknown_cancel", "trans", "unlimited")),
         *(empty + path for path in bare),
@@ -216,7 +216,7 @@ def test_without_javascript_all_that_matters_works(chromium: Browser, place: Tow
     page.click("button:has-text('대사하기')")
     assert page.locator(".flash.good").count() == 1
     page.click("button:has-text('English')")
-    assert page.get_attribute("html", "lang") == "en"
+    page.wait_for_selector("html[lang=en]")
     page.click("button:has-text('Sign out')")
     page.goto(f"{place.base}/payments")
     assert "/console/login" in page.url
