@@ -53,6 +53,7 @@ from naru.jobs.deliver import Sender, probe
 from naru.jobs.timemachine import advance, follow, tell_sandbox
 from naru.jobs.worker import Runner
 from naru.service.context import Context
+from naru.service.exchanges import ExchangeLog
 from naru.settings import Settings
 from naru.store import stores
 from naru.store.db import Database, Unavailable, open_database
@@ -101,7 +102,11 @@ class Parts:
         self.db = db
         self.client = Client(connect_s=settings.pg_connect_s, read_s=settings.pg_read_s)
         self.sender = Sender(allow_private=settings.development or settings.allow_private_targets)
-        gateway = HectoGateway(self.client, clock, public_url=settings.public_url, sandbox_url=settings.sandbox_url)
+        self.exchanges = ExchangeLog(db, settings.keep_messages_days)
+        gateway = HectoGateway(
+            self.client, clock, public_url=settings.public_url, sandbox_url=settings.sandbox_url,
+            note=self.exchanges.note,
+        )  # fmt: skip
         self.cx = Context(
             db=db,
             vault=Vault(settings.master_key),
@@ -128,6 +133,7 @@ class Parts:
         await self.client.close()
         await self.sender.close()
         await self.crier.close()
+        await self.exchanges.close()
         await self.db.close()
 
 

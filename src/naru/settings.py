@@ -42,6 +42,8 @@ class Settings:
     """Where alarms go (`naru.jobs.cry.Bell`): the address, the recipients, the mail server, the sender."""
     request_log: bool = True
     """Whether the calls to stores without a live channel are kept for their developers (`naru.api.calls`)."""
+    keep_messages_days: int = 90
+    """How long messages to the PG are kept for the console, redacted; 0: not at all (`naru.service.exchanges`)."""
     clock_offset_ms: int = 0
     crash_at: str = ""
     """Development only: the process kills itself at this named point (``asked``, or ``asked:3`` for the third
@@ -92,6 +94,7 @@ def from_env(env: Mapping[str, str], data_dir: Path, **given: object) -> Setting
         "alarm_email": env.get("NARU_ALARM_EMAIL", ""),
         "alarm_smtp": env.get("NARU_SMTP_URL", ""),
         "alarm_from": env.get("NARU_ALARM_FROM", ""),
+        "keep_messages_days": int(env.get("NARU_KEEP_MESSAGES_DAYS", "90")),
         "request_log": env.get("NARU_REQUEST_LOG", "1") not in ("0", "false", "no", "off"),
         "allow_private_targets": env.get("NARU_ALLOW_PRIVATE_TARGETS", "") in ("1", "true", "yes"),
     }

@@ -115,7 +115,8 @@ def test_a_card_leaves_no_trace(
         files = [f for f in (tmp_path / "live").rglob("*") if f.is_file()]
         assert "sandbox.db" in {f.name for f in files}
         until = time.monotonic() + 10
-        while not any(b'"card_number"' in text for text in database_files().values()):  # by name, in the request log
+        # By name, in the request log and in the log of messages to the PG.
+        while not all(any(n in text for text in database_files().values()) for n in (b'"card_number"', b'"cardNo"')):
             assert time.monotonic() < until
             time.sleep(0.1)
         raw = {f.name: f.read_bytes() for f in files} | database_files()

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.api.windows import buy, request_pay
 from tests.cluster import run_async
@@ -111,7 +112,7 @@ def _cards(naru: Live, made: dict[str, str]) -> None:
 
 
 def _windows(naru: Live, made: dict[str, str]) -> None:
-    phone = {"company": "나루", "company_en": "Naru"}
+    phone: dict[str, Any] = {"company": "나루", "company_en": "Naru"}
     made["window"] = buy(naru, "card", name="결제창 카드", buyer_name="이영희")["imp_uid"]
     made["trans"] = buy(naru, "trans", name="계좌이체", amount=5_000)["imp_uid"]
     receipt = naru.post(f"/receipts/{made['trans']}", {"identifier": "010-1234-5678", "identifier_type": "phone"})

@@ -22,13 +22,14 @@ from naru.domain.payment import MONEY_IN, Account, Purpose, State
 from naru.domain.values import DAY, from_kst, kst_date, kst_midnight
 from naru.service import console_keys, notices
 from naru.service.cancel import CancelOrder, cancel
-from naru.store import console, people, stores
+from naru.store import console, exchanges, people, stores
 from naru.store.console import Filter
 
 PAGE: Final = 50
 CSV_PAGE: Final = 1000
 DEFAULT_DAYS: Final = 7
 LONGEST_DAYS: Final = 400
+MOST_MESSAGES: Final = 100
 METHODS: Final = ("card", "trans", "vbank", "phone")
 ENVIRONMENTS: Final = ("", "live", "test", "all")
 _DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})\Z")
@@ -244,8 +245,11 @@ async def detail(visit: Visit) -> Answer:
     voided = row.void in ("told_failed", "duplicate")
     open_cancel = next((a for a in whole.attempts if a.op == "cancel" and a.state in console.OPEN_STATES), None)
     first_left = next((left_of[e.pg_tid] for e in came if left_of[e.pg_tid]), left)
+    await visit.request.app.state["parts"].exchanges.flush()  # what waits to be written belongs on this page too
+    said = await visit.cx.db.read(exchanges.of_payment, visit.here.id, row.imp_uid, MOST_MESSAGES)
     return await visit.page(
-        "payment.html", row=row, whole=whole, channel=channels.get(row.channel_id), left=left, left_of=left_of,
+        "payment.html", said=[(x, json.loads(x.sent), json.loads(x.got)) for x in said], most_messages=MOST_MESSAGES,
+        row=row, whole=whole, channel=channels.get(row.channel_id), left=left, left_of=left_of,
         came=came, back=back, first_left=first_left, voided=voided, open_cancel=open_cancel,
         nonce=secrets.token_urlsafe(12),
         events=timeline(visit.t, whole, changes), jobs={j.id: json.loads(j.payload) for j in whole.jobs},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -300,6 +301,27 @@ class Line:
     payout: int | None = None
     """amount - fee - fee_vat; negative where a cancel is taken off."""
     payout_day: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """A message to the PG with its answer, redacted: fit to be kept and shown."""
+
+    at: Instant
+    took_ms: int
+    store_id: int
+    channel_id: int
+    message: str
+    name: str
+    address: str
+    number: str
+    """The order number it was sent under."""
+    result: str
+    """answered | unreadable | lost | unsent | opened (a form that the buyer's browser carries)"""
+    reason: str = ""
+    code: str = ""
+    sent: Mapping[str, str]
+    got: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Gateway(Protocol):

@@ -9,7 +9,18 @@ from sqlalchemy import Table, bindparam, or_, select
 from naru.domain.payment import OPEN
 from naru.store.db import Tx
 from naru.store.statement import Statement
-from naru.store.tables import api_calls, attempts, billing_keys, deliveries, entries, inbox, jobs, payments, schedules
+from naru.store.tables import (
+    api_calls,
+    attempts,
+    billing_keys,
+    deliveries,
+    entries,
+    exchanges,
+    inbox,
+    jobs,
+    payments,
+    schedules,
+)
 
 _TOUCHED = Statement(
     select(payments.c.imp_uid)
@@ -59,6 +70,7 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
         "reason", "pg_message",
     ),
     "api_calls": ("path", "message", "merchant_uid", "params", "facts"),
+    "exchanges": ("address", "reason", "sent", "got"),
     "schedules": ("merchant_uid", "name", "buyer_name", "buyer_email", "buyer_addr", "custom_data", "user_agent"),
 }  # fmt: skip
 """Columns where anything may have been written; numbers of accounts, trades and times are exempt."""
@@ -72,11 +84,12 @@ _CHANGED: dict[str, str] = {
     "billing_keys": "asked_at",
     "schedules": "updated_at",
     "api_calls": "at",
+    "exchanges": "at",
 }
 """When a row was written, give or take a day."""
 
 _TABLES: dict[str, Table] = {
-    t.name: t for t in (payments, attempts, inbox, jobs, deliveries, billing_keys, schedules, api_calls)
+    t.name: t for t in (payments, attempts, inbox, jobs, deliveries, billing_keys, schedules, api_calls, exchanges)
 }
 
 

@@ -689,3 +689,25 @@ api_calls = Table(
     Index("ix_api_calls_store_id", "store_id", "id"),
 )
 """What a test store's developer asked of the API and what it said; short-lived, and never a live store's."""
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("imp_uid", String(32)),  # null: about no payment
+    Column("store_id", Id, nullable=False),
+    Column("channel_id", Id, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    Column("message", String(8), nullable=False),
+    Column("name", String(40), nullable=False),
+    Column("address", String(300), nullable=False),
+    Column("number", String(100), nullable=False),  # the order number it was sent under
+    Column("result", String(12), nullable=False),  # answered | unreadable | lost | unsent | opened
+    Column("reason", String(100), nullable=False),
+    Column("code", String(16), nullable=False),
+    Column("sent", Text, nullable=False),  # JSON, redacted
+    Column("got", Text, nullable=False),  # JSON, redacted
+    Index("ix_exchanges_imp_uid", "imp_uid"),
+)
+"""What was said to the PG and answered, for people; an aid that is dropped when old."""

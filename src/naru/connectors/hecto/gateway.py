@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from naru import logs
 from naru.clock import Clock
-from naru.connectors.hecto import accounts, codes, messages, text, window
+from naru.connectors.hecto import accounts, codes, messages, redact, text, window
 from naru.connectors.hecto.client import Client, Lost, Reply, Unsent
 from naru.connectors.hecto.crypto import Keys
 from naru.connectors.hecto.taxdesk import TaxDesk
@@ -36,6 +37,7 @@ from naru.service.ports import (
     CashReceipt,
     ChangeAccount,
     DepositQuestion,
+    Exchanged,
     Found,
     IssueAccount,
     KeyRequest,
@@ -96,8 +98,12 @@ class Exchange:
 class HectoGateway:
     """Hecto Financial as a gateway. One per process; open it inside a running event loop."""
 
-    def __init__(self, client: Client, clock: Clock, *, public_url: str, sandbox_url: str) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, *, public_url: str, sandbox_url: str,
+        note: Callable[[Exchanged], None] = lambda _exchanged: None,
+    ) -> None:  # fmt: skip
         self._client = client
+        self._note = note
         self._clock = clock
         self._noti_url = f"{public_url}/settle_payments/notice"
         self._sandbox_url = sandbox_url
@@ -136,11 +142,33 @@ class HectoGateway:
         reply = await self._client.post_json(url, body, message=message.id, attempt=number)
         match reply:
             case Unsent():
-                return Exchange({}, NotSent(f"헥토파이낸셜에 연결하지 못했습니다 ({reply.reason})"))
+                got = Exchange({}, NotSent(f"헥토파이낸셜에 연결하지 못했습니다 ({reply.reason})"))
             case Lost():
-                return Exchange({}, Unknown(f"헥토파이낸셜의 응답을 받지 못했습니다 ({reply.reason})"))
+                got = Exchange({}, Unknown(f"헥토파이낸셜의 응답을 받지 못했습니다 ({reply.reason})"))
             case Reply():
-                return self._judge(message, keys, asked, body["data"].get("pktHash", ""), reply.body, same)
+                got = self._judge(message, keys, asked, body["data"].get("pktHash", ""), reply.body, same)
+        self._kept(channel, message, url, number, now, body, asked, reply, got.values)
+        return got
+
+    def _kept(
+        self, channel: Channel, message: messages.Message, url: str, number: str, at: Instant,
+        body: Mapping[str, Mapping[str, str]], asked: Mapping[str, str], reply: Reply | Unsent | Lost,
+        values: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        try:
+            wire = {name: value for part in body.values() for name, value in part.items()}
+            self._note(
+                Exchanged(
+                    at=at, took_ms=self._clock() - at, store_id=channel.store_id, channel_id=channel.id,
+                    message=message.id, name=message.name, address=url, number=number,
+                    result=_RESULTS[type(reply)] if not isinstance(reply, Reply) or values else "unreadable",
+                    reason="" if isinstance(reply, Reply) else reply.reason,
+                    code=values.get("outRsltCd", "") or values.get("resultCd", ""),
+                    sent=redact.kept(wire, asked, redact.encrypted(message)), got=redact.kept(values, values),
+                )
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - a note that cannot be made must not change what becomes of the money
+            log.warning("message.not_noted", message=message.id, error=type(error).__name__)
 
     def _judge(
         self,
@@ -296,13 +324,17 @@ class HectoGateway:
         body = messages.build_request(message, asked, keys)
         url = self.address(channel, message.host.value) + message.path
         reply = await self._client.post_json(url, body, message=message.id, attempt=question.attempt_id)
+        answer = None
+        if isinstance(reply, Reply):
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, messages.BadMessage):
+                answer = messages.open_answer(
+                    message, msgspec.json.decode(_utf8(reply.body)), keys, body["data"].get("pktHash", "")
+                )
+        values = answer.values if answer is not None else {}
+        self._kept(channel, message, url, question.attempt_id, now, body, asked, reply, values)
         if not isinstance(reply, Reply):
             return Found(Unknown(f"거래 조회에 실패했습니다 ({reply.reason})"))
-        try:
-            answer = messages.open_answer(
-                message, msgspec.json.decode(_utf8(reply.body)), keys, body["data"].get("pktHash", "")
-            )
-        except (msgspec.DecodeError, UnicodeDecodeError, messages.BadMessage):
+        if answer is None:
             return Found(Unknown("거래 조회 응답을 읽을 수 없습니다"))
         return self._found(answer, question, asked)
 
@@ -339,7 +371,22 @@ class HectoGateway:
     def window(self, channel: Channel, payment: WindowPayment) -> WindowForm:
         """M01 to M04. Raises Refused (PARAMETER) for what Hecto would not take."""
         base = self.address(channel, messages.Host.WINDOW.value)
-        return window.build(channel, keys_of(channel), base, self._noti_url, payment)
+        made = window.build(channel, keys_of(channel), base, self._noti_url, payment)
+        self._opened(channel, made, payment.attempt_id, {"trdAmt": str(payment.amount)})
+        return made
+
+    def _opened(self, channel: Channel, form: WindowForm, number: str, clear: Mapping[str, str]) -> None:
+        try:
+            message = next(m for m in messages.BY_ID.values() if m.path and form.url.endswith(m.path))
+            sent = redact.kept(form.fields, clear, redact.encrypted(message))
+            self._note(
+                Exchanged(
+                    at=self._clock(), took_ms=0, store_id=channel.store_id, channel_id=channel.id, message=message.id,
+                    name=message.name, address=form.url, number=number, result="opened", sent=sent,
+                )
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("message.not_noted", address=form.url, error=type(error).__name__)
 
     def read_landing(self, body: bytes, content_type: str) -> Landing:
         """What nextUrl and cancUrl receive; unsigned."""
@@ -404,7 +451,13 @@ class HectoGateway:
         return await self._tax_desk(channel).ask(channel, question)
 
     def _tax_desk(self, channel: Channel) -> TaxDesk:
-        return TaxDesk(self._client, self._clock, self.address(channel, messages.Host.CASH.value))
+        def note(
+            message: messages.Message, url: str, number: str, at: Instant, sent: Mapping[str, str],
+            reply: Reply | Unsent | Lost, got: Mapping[str, str],
+        ) -> None:  # fmt: skip
+            self._kept(channel, message, url, number, at, {"data": sent}, sent, reply, got)
+
+        return TaxDesk(self._client, self._clock, self.address(channel, messages.Host.CASH.value), note)
 
     # being told
 
@@ -514,6 +567,7 @@ def _redacted(part: bytes) -> bytes:
             return logs.scrub((name + equals + value).decode("latin-1")).encode("latin-1")
 
 
+_RESULTS: Mapping[type, str] = {Reply: "answered", Unsent: "unsent", Lost: "lost"}
 _APPROVALS = {
     "card": messages.CARD_SPLIT_APPROVE,
     "trans": messages.BANK_SPLIT_APPROVE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -11,17 +11,23 @@ from naru.connectors.hecto import codes, messages, text
 from naru.connectors.hecto.client import Client, Lost, Reply, Unsent
 from naru.domain.channel import Channel
 from naru.domain.outcome import Declined, Done, Finding, NoSuchTrade, NotSent, Outcome, Unknown
-from naru.domain.values import kst_stamp
+from naru.domain.values import Instant, kst_stamp
 from naru.service.ports import CashReceipt, ReceiptQuestion
+
+Note = Callable[
+    [messages.Message, str, str, Instant, Mapping[str, str], Reply | Unsent | Lost, Mapping[str, str]], None
+]
+"""Told of every exchange: message, address, number, when, what was sent, the reply, what it said."""
 
 
 class TaxDesk:
     """Where a channel's cash receipts are registered. Nothing signs an answer, so ids are compared."""
 
-    def __init__(self, client: Client, clock: Clock, base: str) -> None:
+    def __init__(self, client: Client, clock: Clock, base: str, note: Note) -> None:
         self._client = client
         self._clock = clock
         self._base = base
+        self._note = note
 
     async def issue(self, channel: Channel, receipt: CashReceipt) -> Outcome:
         """M29a."""
@@ -97,15 +103,22 @@ class TaxDesk:
     ) -> dict[str, str] | NotSent | Unknown:
         form = messages.build_form(message, values, None)
         url = self._base + message.path
+        asked_at = self._clock()
         reply = await self._client.post_form(url, form, message=message.id, attempt=number)
-        match reply:
-            case Unsent():
-                return NotSent(f"헥토파이낸셜에 연결하지 못했습니다 ({reply.reason})")
-            case Lost():
-                return Unknown(f"헥토파이낸셜의 응답을 받지 못했습니다 ({reply.reason})")
-            case Reply():
-                try:
-                    answer = msgspec.json.decode(reply.body.decode(), type=dict[str, str | int | None])
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    return Unknown("헥토파이낸셜의 응답을 읽을 수 없습니다")
-                return {name: str(value) for name, value in answer.items() if value not in (None, "")}
+        got = _read(reply)
+        self._note(message, url, number, asked_at, form, reply, got if isinstance(got, dict) else {})
+        return got
+
+
+def _read(reply: Reply | Unsent | Lost) -> dict[str, str] | NotSent | Unknown:
+    match reply:
+        case Unsent():
+            return NotSent(f"헥토파이낸셜에 연결하지 못했습니다 ({reply.reason})")
+        case Lost():
+            return Unknown(f"헥토파이낸셜의 응답을 받지 못했습니다 ({reply.reason})")
+        case Reply():
+            try:
+                answer = msgspec.json.decode(reply.body.decode(), type=dict[str, str | int | None])
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return Unknown("헥토파이낸셜의 응답을 읽을 수 없습니다")
+            return {name: str(value) for name, value in answer.items() if value not in (None, "")}
