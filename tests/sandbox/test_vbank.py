@@ -411,9 +411,11 @@ def test_the_bank_page_shows_what_happened(hecto: Hecto) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     body = f"account={number}&amount=49999&depositor=%ED%99%8D&exact=1".encode()
     status, headers, _ = hecto.raw("POST", "/_sandbox/deposits?at=deposits", body, form)
-    assert (status, headers["location"]) == (303, "/#deposits")
-    page = hecto.page("/")
+    assert (status, headers["location"]) == (303, f"/?deposit=1&pay={number}#deposits")
+    page = hecto.page(f"/?deposit=1&pay={number}")
     assert "입금 금액이 다릅니다. (50,000원)" in page
+    assert 'data-outcome="refused"' in page
+    assert 'data-outcome="' not in hecto.page("/?deposit=99")
     assert number in page
 
 
