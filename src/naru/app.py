@@ -30,6 +30,7 @@ from naru.api import (
     hecto,
     openapi,
     payments,
+    playground,
     prepare,
     receipts,
     schedules,
@@ -68,7 +69,7 @@ DRAIN_S = 30.0
 def handlers(settings: Settings) -> list[Any]:
     """Every route of the gateway."""
     return [
-        *(dev.HANDLERS if settings.development else []),
+        *([*dev.HANDLERS, *playground.HANDLERS] if settings.development else []),
         *health.HANDLERS,
         *users.HANDLERS,
         *payments.HANDLERS,
