@@ -165,6 +165,7 @@ def print_screen(data_dir: Path, took_s: float) -> None:
   게이트웨이  gateway   {base}
   헥토 샌드박스 sandbox   {settings.sandbox_url}
   데모 상점   shop      {settings.shop_url}
+  결제 시험장  play      {base}/playground
   콘솔      console   {base}/console   {console_access.DEV_EMAIL} / {console_access.DEV_PASSWORD}
 
   식별코드 imp code    {setup.DEV_IMP_CODE}

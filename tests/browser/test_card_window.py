@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.browser.buyer import Buyer, failed
 from tests.browser.shop_page import ForeignShop, foreign_shop
-from tests.live import Answer, Live, live
+from tests.live import Live, live
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Dialog, Page
+    from playwright.sync_api import BrowserContext, Dialog
 
 GAVE_UP = "[결제포기] 사용자가 결제를 취소하셨습니다"
 WRONG = "파라메터가 올바르지 않습니다."
@@ -37,67 +38,6 @@ def shop() -> Iterator[ForeignShop]:
 @pytest.fixture(params=["pc", "phone"])
 def context(request: pytest.FixtureRequest) -> BrowserContext:
     return request.getfixturevalue(request.param)
-
-
-def is_phone(page: Page) -> bool:
-    return "Mobile" in page.evaluate("navigator.userAgent")
-
-
-class Buyer:
-    """A person at a browser."""
-
-    def __init__(self, naru: Live, shop: ForeignShop, context: BrowserContext, **headers: str) -> None:
-        self.naru, self.shop = naru, shop
-        shop.sells(naru.url, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        self.page = context.new_page()
-        self.page.goto(shop.url + "/")
-        self.phone = is_phone(self.page)
-        self.order = naru.order()
-        self.window: Page = self.page
-        naru.shop.hooks.clear()
-
-    def opens(self, *, quiet: bool = False, **extra: Any) -> Page:
-        """Presses 결제하기; the window is a popup on a PC and the page itself on a phone."""
-        wanted = {"merchant_uid": self.order, "notice_url": f"{self.naru.shop.url}/hook", **extra}
-        self.page.evaluate("([extra, quiet]) => { window.extra = extra; window.quiet = quiet; }", [wanted, quiet])
-        if self.phone:
-            self.page.click("#pay")
-        else:
-            with self.page.expect_popup() as popup:
-                self.page.click("#pay")
-            self.window = popup.value
-        self.window.wait_for_selector("[data-testid=window]")
-        return self.window
-
-    def chooses(self, issuer: str = "SHN", months: str | None = None) -> None:
-        """Agrees, picks a card company and goes to the authentication."""
-        self.window.check("[data-testid=agree]")
-        self.window.locator(f"label.pick:has([data-testid=issuer-{issuer}])").click()
-        if months:
-            self.window.select_option("[data-testid=instalment]", months)
-        self.window.click("[data-testid=next]")
-
-    def pays(self, issuer: str = "SHN", months: str | None = None) -> None:
-        """… all the way to Hecto's last page, and closes that."""
-        self.chooses(issuer, months)
-        self.window.click("[data-testid=approve]")
-        self.window.click("[data-testid=result-close]")
-
-    def hears(self) -> dict[str, Any]:
-        """What the shop's page is told: by callback on a PC, in the address on a phone."""
-        if not self.phone:
-            self.page.wait_for_function("window.results.length > 0")
-            [result] = self.page.evaluate("window.results")
-            return result
-        self.page.wait_for_url(self.shop.url + "/done**")
-        parts = urlsplit(self.page.url)
-        assert parts.fragment == "order"
-        query = {name: values[0] for name, values in parse_qs(parts.query, strict_parsing=True).items()}
-        assert query.pop("from") == "shop"
-        return query
-
-    def looks_up(self) -> Answer:
-        return self.naru.get(f"/payments/find/{self.order}")
 
 
 @pytest.fixture
@@ -145,13 +85,6 @@ def test_the_guides_sample_is_paid(buyer: Buyer, naru: Live) -> None:
         "card_name": "신한카드", "bank_name": None, "card_quota": 0, "card_number": payment["card_number"],
     }  # fmt: skip
     assert buyer.window.is_closed()
-
-
-def failed(heard: dict[str, Any], order: str, code: str, message: str) -> None:
-    """What a shop hears of a payment that was not made."""
-    assert (heard["merchant_uid"], heard["error_code"], heard["error_msg"]) == (order, code, message)
-    assert str(heard["imp_success"]).lower() == "false"
-    assert str(heard.get("success", False)).lower() == "false"
 
 
 def test_a_declined_card(buyer: Buyer, naru: Live) -> None:
@@ -412,31 +345,6 @@ def test_what_travels_along(buyer: Buyer, naru: Live) -> None:
     naru.shop.wait(1, path="/two")
     [trade] = naru.sandbox_get(f"/_sandbox/transactions?mchtTrdNo={payment['imp_uid']}")["transactions"]
     assert trade["detail"]["taxFreeAmt"] == "500"
-
-
-def test_a_transfer(pc_buyer: Buyer, naru: Live) -> None:
-    pc_buyer.opens(pay_method="trans")
-    pc_buyer.window.check("[data-testid=agree]")
-    pc_buyer.window.locator("label.pick:has([data-testid=bank-088])").click()
-    pc_buyer.window.click("[data-testid=next]")
-    pc_buyer.window.click("[data-testid=approve]")
-    pc_buyer.window.click("[data-testid=result-close]")
-    heard = pc_buyer.hears()
-    payment = naru.get(f"/payments/{heard['imp_uid']}").response
-    assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "trans", 1004)
-    assert (payment["bank_code"], heard["bank_name"], heard["card_name"]) == ("088", payment["bank_name"], None)
-
-
-def test_a_payment_on_the_phone_bill(phone_buyer: Buyer, naru: Live) -> None:
-    phone_buyer.opens(pay_method="phone", company_en="PortOne")
-    assert phone_buyer.window.input_value("[data-testid=phone]") == "01012345678"
-    phone_buyer.window.check("[data-testid=agree]")
-    phone_buyer.window.locator("label.pick:has([data-testid=telco-SKT])").click()
-    phone_buyer.window.click("[data-testid=next]")
-    phone_buyer.window.click("[data-testid=approve]")
-    phone_buyer.window.click("[data-testid=result-close]")
-    payment = naru.get(f"/payments/{phone_buyer.hears()['imp_uid']}").response
-    assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "phone", 1004)
 
 
 def test_a_page_with_a_strict_policy(naru: Live, shop: ForeignShop, context: BrowserContext) -> None:

@@ -43,6 +43,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "type": "형식",
         "how": "지원",
         "other": "English",
+        "play": "결제 시험장",
         "raw": "OpenAPI 문서",
         "none": "항목이 없습니다.",
         "answers": "응답 상태",
@@ -59,6 +60,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "type": "Type",
         "how": "Support",
         "other": "한국어",
+        "play": "Playground",
         "raw": "OpenAPI document",
         "none": "No parameters.",
         "answers": "Answers",
@@ -180,7 +182,10 @@ async def docs(request: ApiRequest) -> Response[str]:
     """The document for people: one page without script."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "ko")
     language = "ko" if asked[:2].lower() in ("ko", "*", "") else "en"
-    page = _PAGE.render(t=WORDS[language], lang=language, operations=table()["operations"], how=how)
+    page = _PAGE.render(
+        t=WORDS[language], lang=language, operations=table()["operations"], how=how,
+        development=context(request).development,
+    )  # fmt: skip
     return Response(page, media_type="text/html; charset=UTF-8", headers=HEADERS)
 
 

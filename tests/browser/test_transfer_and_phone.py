@@ -1,0 +1,131 @@
+"""The windows for transfers and phone bills, at PC and phone size: what the buyer may do, and what goes wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.browser.buyer import Buyer, failed
+from tests.browser.shop_page import ForeignShop, foreign_shop
+from tests.live import Live, live
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
+
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+NOTHING_OVERFLOWS = """[...document.querySelectorAll('.pick span, button, .field')]
+    .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"""
+PHONE = {"pay_method": "phone", "company": "포트원", "company_en": "PortOne", "digital": True}
+
+
+@pytest.fixture(scope="module")
+def naru(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with live(migrated_sqlite, tmp_path_factory.mktemp("live")) as running:
+        yield running
+        assert running.complaints == []
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[ForeignShop]:
+    with foreign_shop() as running:
+        yield running
+
+
+@pytest.fixture(params=["pc", "phone"])
+def buyer(request: pytest.FixtureRequest, naru: Live, shop: ForeignShop) -> Buyer:
+    context: BrowserContext = request.getfixturevalue(request.param)
+    return Buyer(naru, shop, context)
+
+
+def picks(buyer: Buyer, name: str) -> None:
+    buyer.window.locator(f"label.pick:has([data-testid={name}])").click()
+
+
+def opens_transfer(buyer: Buyer, account: str = "account-enough") -> None:
+    buyer.opens(pay_method="trans")
+    buyer.window.check("[data-testid=agree]")
+    assert buyer.window.locator("[data-testid^=bank-]").count() > 20
+    assert buyer.window.evaluate(FITS)
+    assert buyer.window.evaluate(NOTHING_OVERFLOWS) == []
+    picks(buyer, "bank-088")
+    picks(buyer, account)
+    buyer.window.click("[data-testid=next]")
+    buyer.window.wait_for_selector("[data-testid=otp]")
+
+
+def opens_phone(buyer: Buyer) -> None:
+    buyer.opens(**PHONE)
+    buyer.window.check("[data-testid=agree]")
+    assert buyer.window.evaluate(FITS)
+    assert buyer.window.evaluate(NOTHING_OVERFLOWS) == []
+    picks(buyer, "telco-KTF")
+    buyer.window.click("[data-testid=next]")
+    buyer.window.wait_for_selector("[data-testid=otp]")
+
+
+def ends(buyer: Buyer) -> dict[str, Any]:
+    buyer.window.click("[data-testid=result-close]")
+    return buyer.hears()
+
+
+def test_a_transfer_from_the_chosen_bank(buyer: Buyer, naru: Live) -> None:
+    opens_transfer(buyer)
+    assert "신한" in buyer.window.inner_text("h2")
+    buyer.window.click("[data-testid=approve]")
+    heard = ends(buyer)
+    payment = naru.get(f"/payments/{heard['imp_uid']}").response
+    assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "trans", 1004)
+    assert (payment["bank_code"], payment["bank_name"], payment["apply_num"]) == ("088", "신한은행", "")
+    [hook] = naru.shop.wait(1, path="/hook")
+    assert hook.fields["status"] == "paid"
+
+
+@pytest.mark.parametrize(
+    ("account", "otp", "outcome", "code"),
+    [
+        ("account-short", "123456", "approve", "RA05"),
+        ("account-enough", "000000", "approve", "RA10"),
+        ("account-enough", "123456", "decline", "RA05"),
+    ],
+    ids=["too little in the account", "a wrong code", "the bank declines"],
+)
+def test_a_transfer_that_fails(buyer: Buyer, naru: Live, account: str, otp: str, outcome: str, code: str) -> None:
+    opens_transfer(buyer, account)
+    buyer.window.fill("[data-testid=otp]", otp)
+    buyer.window.click(f"[data-testid={outcome}]")
+    not_paid(buyer, naru, code)
+
+
+def test_a_phone_bill_of_the_chosen_telecom(buyer: Buyer, naru: Live) -> None:
+    opens_phone(buyer)
+    assert "01012345678" in buyer.window.inner_text("form.step")
+    buyer.window.click("[data-testid=approve]")
+    heard = ends(buyer)
+    payment = naru.get(f"/payments/{heard['imp_uid']}").response
+    assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "phone", 1004)
+    assert (payment["bank_code"], payment["card_code"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("otp", "outcome", "code"),
+    [("000000", "approve", "MP60"), ("123456", "decline", "MP05")],
+    ids=["a wrong code", "the telecom declines"],
+)
+def test_a_phone_bill_that_fails(buyer: Buyer, naru: Live, otp: str, outcome: str, code: str) -> None:
+    opens_phone(buyer)
+    buyer.window.fill("[data-testid=otp]", otp)
+    buyer.window.click(f"[data-testid={outcome}]")
+    not_paid(buyer, naru, code)
+
+
+def not_paid(buyer: Buyer, naru: Live, code: str) -> None:
+    """The window says why, the shop hears the same, nothing was paid and no webhook went out."""
+    note = buyer.window.inner_text("[data-testid=result] p.note")
+    assert note.endswith(code)
+    heard = ends(buyer)
+    failed(heard, buyer.order, code, note.removesuffix(f" {code}"))
+    payment = naru.get(f"/payments/{heard['imp_uid']}").response
+    assert (payment["status"], payment["paid_at"], payment["cancel_amount"]) == ("failed", 0, 0)
+    assert naru.shop.hooks == []
