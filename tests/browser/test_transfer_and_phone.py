@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 NOTHING_OVERFLOWS = """[...document.querySelectorAll('.pick span, button, .field')]
     .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"""
-PHONE = {"pay_method": "phone", "company": "포트원", "company_en": "PortOne", "digital": True}
+PHONE: dict[str, Any] = {"pay_method": "phone", "company": "포트원", "company_en": "PortOne", "digital": True}
 
 
 @pytest.fixture(scope="module")
