@@ -54,7 +54,7 @@ def request_pay(naru: Live, **params: Any) -> tuple[dict[str, Any], Answer]:
 def buy(
     naru: Live, pay_method: str, choices: dict[str, str] | None = None, times: int = 1, **params: Any
 ) -> dict[str, Any]:
-    """Pay in the window and come back (*times* at once); returns the outcome as the callback gets it."""
+    """Pay in the window and come back (*times* at once); returns the outcome as the callback gets it, or the state."""
     envelope, page = request_pay(naru, pay_method=pay_method, **params)
     assert page.status == 200, page.body
     action, fields = fields_of(page)
@@ -72,4 +72,5 @@ def buy(
         ]
     for landed in (post.result() for post in posts):
         assert landed.status in (200, 302, 303), landed.body
-    return naru.send("GET", f"/sdk/outcome?request={envelope['request_id']}").json["response"]
+    said = naru.send("GET", f"/sdk/outcome?request={envelope['request_id']}").json
+    return said["response"] if said["state"] == "done" else said

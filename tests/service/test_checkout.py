@@ -474,6 +474,69 @@ async def test_a_card_refused_in_a_window_that_nobody_leaves_fails_in_the_end(sh
     assert (await shop.shown(imp_uid)).status == "failed"
 
 
+# ---------------------------------------------------------------- split contracts: an approval nobody answered
+
+AUTHENTICATED = Landing("authenticated", "0000", "정상", "AUTH1")
+SPLIT = "channel-key-dev-split"
+
+
+@pytest.mark.parametrize("fault", ["lost_before", "lost_after"])
+async def test_an_approval_that_was_lost_is_found_out_within_minutes(shop: Shop, fault: str) -> None:
+    """Not left *ready*: an approval that came off is paid, one that never arrived has failed."""
+    order, imp_uid, secret = await opened(shop, channel_key=SPLIT)
+    await shop.pass_time(14 * MINUTE)  # the window is nearly over, the approval has only begun
+    shop.gateway.faults = [fault]
+    shop.gateway.blind = True
+    told = await land(shop, imp_uid, secret, AUTHENTICATED)
+    assert (told.success, told.code) == (False, "F1010")
+    await shop.pass_time(50 * SECOND)
+    assert (await shop.shown(imp_uid)).status == "ready"
+    shop.gateway.blind = False
+    await shop.pass_time(2 * MINUTE)
+    row, attempt = await shop.shown(imp_uid), (await shop.payment(imp_uid)).pay_attempt
+    assert attempt is not None
+    if fault == "lost_after":
+        assert (row.status, attempt.state) == ("paid", State.DONE)
+        assert await shop.webhooks(imp_uid) == [f"{imp_uid}:approve#0"]
+    else:
+        assert (row.status, attempt.state) == ("failed", State.NOT_SENT)
+        last = await checkout.outcome(shop.cx, order.request_id, closing=False)
+        assert last is not None
+        assert (last.success, last.final) == (False, True)
+        assert await shop.webhooks(imp_uid) == []
+    assert [c for c in shop.gateway.calls if c.startswith("approve")] == [f"approve {imp_uid}"]
+
+
+async def test_a_denial_from_before_the_approval_is_no_denial_of_it(shop: Shop) -> None:
+    _, imp_uid, secret = await opened(shop, channel_key=SPLIT)
+    await shop.pass_time(13 * MINUTE)  # looked at again and again, and nothing was there
+    shop.gateway.faults = ["lost_before"]
+    await land(shop, imp_uid, secret, AUTHENTICATED)
+    await shop.pass_time(61 * SECOND)
+    attempt = (await shop.payment(imp_uid)).pay_attempt
+    assert attempt is not None
+    assert attempt.is_open, "it was denied once since it was sent"
+    shop.gateway.buyer_pays(imp_uid)  # it had been travelling
+    await shop.pass_time(MINUTE)
+    assert (await shop.shown(imp_uid)).status == "paid"
+
+
+async def test_a_lost_approval_that_was_told_as_given_up_is_taken_back(shop: Shop) -> None:
+    order, imp_uid, secret = await opened(shop, channel_key=SPLIT)
+    shop.gateway.faults = ["lost_after"]
+    shop.gateway.blind = True
+    await land(shop, imp_uid, secret, AUTHENTICATED)
+    told = await checkout.outcome(shop.cx, order.request_id, closing=True)
+    assert told is not None
+    assert (told.success, told.final, told.message) == (False, True, GAVE_UP)
+    shop.gateway.blind = False
+    await shop.pass_time(10 * MINUTE)
+    p = await shop.payment(imp_uid)
+    assert (show(p).status, p.received, p.left) == (Status.FAILED, 1004, 0)
+    assert shop.gateway.trades[imp_uid].cancelled == 1004
+    assert await shop.webhooks(imp_uid) == []
+
+
 # ---------------------------------------------------------------- what the page learns
 
 

@@ -24,7 +24,7 @@ from naru.domain.payment import Account, Attempt, Op, Payment, State, Status, To
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import MINUTE, AttemptId, ImpUid, Instant, MerchantUid, won
 from naru.domain.vbank import check_due, check_open
-from naru.service.context import Context
+from naru.service.context import LEASE_MS, Context
 from naru.service.ports import Approval, Landing, Question, WindowForm, WindowPayment
 from naru.service.prepare import demand_registered
 from naru.service.reconcile import LOOK_MS
@@ -513,6 +513,7 @@ def _begin_approval(imp_uid: str, auth_tid: str, now: Instant) -> Tx[Stored | No
         return None
     window |= {"auth": auth_tid, "auth_at": now}
     yield from payments.set_extra(imp_uid, extra)
+    yield from payments.check_anew(attempt.id, now + LEASE_MS)  # as soon as for any other question
     return stored
 
 

@@ -7,6 +7,7 @@ its taker simply comes due again.
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 
 from naru import logs
@@ -106,7 +107,11 @@ async def _look_at_payment(cx: Context, stored: Stored, attempt: Attempt) -> Out
 async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outcome | None, checks: int) -> None:
     now = cx.clock()
     p = stored.payment
-    in_use = _in_window(p, attempt) and attempt.told is Told.NOTHING and now - attempt.asked_at < WINDOW_MS
+    sent_at = _approval_sent_at(stored, attempt)
+    # Once the approval of a split contract was asked for nobody pays in the window any more: what was sent is known.
+    in_window = _in_window(p, attempt) and sent_at is None
+    began_at = attempt.asked_at if sent_at is None else sent_at
+    in_use = in_window and attempt.told is Told.NOTHING and now - attempt.asked_at < WINDOW_MS
     if isinstance(outcome, Declined) and in_use:
         # A card was refused, but the buyer may be trying another one in the same window.
         await cx.db.write(payments.check_again, attempt.id, _next_look(attempt, now))
@@ -116,10 +121,10 @@ async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outc
             await settle_now(cx, attempt.id, outcome)
             return
         case None:
-            age = now - attempt.asked_at
+            age = now - began_at
             denied = age >= BELIEVE_MS
             if denied and stored.attempt_rows[attempt.id].denials + 1 >= DENIALS:
-                if _in_window(p, attempt):
+                if in_window:
                     if age >= WINDOW_MS:
                         await cx.db.write(close_window, attempt.id, now)
                         return
@@ -128,16 +133,16 @@ async def _conclude(cx: Context, stored: Stored, attempt: Attempt, outcome: Outc
                     again = partial(payments.check_again, attempt.id, _next_second_look(p, attempt, now))
                     await settle_now(cx, attempt.id, nothing, also=again)
                     return
-            soon = now + 15 * SECOND if denied else max(Instant(attempt.asked_at + BELIEVE_MS), now + SECOND)
-            if _in_window(p, attempt):
+            soon = now + 15 * SECOND if denied else max(Instant(began_at + BELIEVE_MS), now + SECOND)
+            if in_window:
                 soon = _next_look(attempt, now)
             await cx.db.write(payments.check_again, attempt.id, soon, denied=denied)
         case Pending() | Unknown():
             await settle_now(cx, attempt.id, outcome)
             again = now + pause_after(checks)
-            alarm_at = attempt.asked_at + ALARM_MS
+            alarm_at = began_at + ALARM_MS
             await cx.db.write(payments.check_again, attempt.id, min(again, alarm_at) if now < alarm_at else again)
-    if now - attempt.asked_at >= ALARM_MS + (WINDOW_MS if _in_window(p, attempt) else 0):
+    if now - began_at >= ALARM_MS + (WINDOW_MS if in_window else 0):
         await cx.db.write(_open_too_long, p, attempt, now)
 
 
@@ -170,6 +175,14 @@ async def _second_look(cx: Context, stored: Stored, attempt: Attempt) -> None:
 
 def _in_window(p: Payment, attempt: Attempt) -> bool:
     return attempt.op in (Op.PAY, Op.ISSUE) and not p.by_api
+
+
+def _approval_sent_at(stored: Stored, attempt: Attempt) -> Instant | None:
+    """When the approval of what the buyer authenticated was asked for, on a split contract; None where it was not."""
+    if not _in_window(stored.payment, attempt):
+        return None
+    at = (json.loads(stored.row.extra).get("window") or {}).get("auth_at")
+    return None if at is None else Instant(at)
 
 
 def _next_look(attempt: Attempt, now: Instant) -> int:

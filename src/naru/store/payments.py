@@ -153,6 +153,9 @@ _CHECK_AT = Statement(
     .where(attempts.c.id == bindparam("of_id"))
     .values(check_at=bindparam("at"), denials=attempts.c.denials + bindparam("denied"))
 )
+_CHECK_ANEW = Statement(
+    update(attempts).where(attempts.c.id == bindparam("of_id")).values(check_at=bindparam("at"), checks=0, denials=0)
+)
 _CLOSE = Statement(
     update(attempts)
     .where(attempts.c.id == bindparam("of_id"), attempts.c.state.in_(tuple(s.value for s in OPEN)))
@@ -528,6 +531,11 @@ def next_check() -> Tx[int | None]:
 def check_again(attempt_id: str, at: int | None, *, denied: bool = False) -> Tx[None]:
     """Say when to look at an attempt again, and whether the PG said "no such trade"."""
     yield _CHECK_AT(of_id=attempt_id, at=at, denied=int(denied))
+
+
+def check_anew(attempt_id: str, at: int) -> Tx[None]:
+    """When to look at an attempt that asks for something else from now on: what the PG said so far is of no account."""
+    yield _CHECK_ANEW(of_id=attempt_id, at=at)
 
 
 def close_attempt(attempt_id: str, now: int) -> Tx[None]:

@@ -398,6 +398,7 @@ class HectoGateway:
         values = {"authTrdNo": approval.auth_tid, "trdAmt": amount}
         if approval.pay_method == "phone":
             values["prdtNm"] = text.clean(approval.name, 128, "상품")
+            values["notiUrl"] = self._noti_url  # the window's does not count here (M24)
         message = _APPROVALS[approval.pay_method]
         got = await self.exchange(channel, message, approval.attempt_id, values, same={"trdAmt": amount})
         if got.outcome is not None:
