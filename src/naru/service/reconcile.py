@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import partial
+from typing import Any
 
 from naru import logs
 from naru.domain.outcome import Declined, Done, NoSuchTrade, NotSent, Outcome, Pending, Unknown
@@ -181,7 +182,8 @@ def _approval_sent_at(stored: Stored, attempt: Attempt) -> Instant | None:
     """When the approval of what the buyer authenticated was asked for, on a split contract; None where it was not."""
     if not _in_window(stored.payment, attempt):
         return None
-    at = (json.loads(stored.row.extra).get("window") or {}).get("auth_at")
+    window: dict[str, Any] = json.loads(stored.row.extra).get("window") or {}
+    at = window.get("auth_at")
     return None if at is None else Instant(at)
 
 
