@@ -154,6 +154,8 @@ async def test_the_shop_lets_in_the_gateways_script_and_nothing_else(shop: Async
     answer = await shop.get("/")
     assert "script-src 'self' https://pay.example; " in answer.headers["content-security-policy"]
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
+    missing = await shop.get("/nothing")
+    assert missing.headers["content-security-policy"] == answer.headers["content-security-policy"]
 
 
 async def test_what_is_not_there_is_said_in_the_shops_own_words(shop: AsyncTestClient[Any]) -> None:

@@ -593,12 +593,15 @@ async def switch_on(shop: Shop, name: str) -> None:
 
 async def test_a_store_that_wants_its_webhook_first_has_the_buyer_wait(shop: Shop) -> None:
     await switch_on(shop, "webhook_first")
+    shop.cx.budget_s = 20
     _, imp_uid, secret = await opened(shop)
     shop.gateway.buyer_pays(imp_uid)
     landing = asyncio.create_task(land(shop, imp_uid, secret, PAID))
     await asyncio.sleep(0.15)
-    assert not landing.done()
-    await shop.runner.drain()
+    while not shop.sender.sent:
+        assert not landing.done()
+        await asyncio.sleep(0.01)
+        await shop.runner.drain()
     assert (await landing).success
     assert len(shop.sender.sent) == 1
 

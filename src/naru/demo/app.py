@@ -13,13 +13,14 @@ import jinja2
 import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.connection import ASGIConnection
-from litestar.datastructures import State
+from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import NamedDependency, Provide
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody, URLEncodedBody
 from litestar.response import Redirect
+from litestar.types import Message, Scope
 
 from naru.demo import goods as shelf
 from naru.demo import rest
@@ -296,9 +297,10 @@ def create_app(settings: Settings, gateway: rest.Gateway | None = None) -> Lites
         yield
         await shop.gateway.close()
 
-    def add_headers(response: Response[Any]) -> Response[Any]:
-        response.headers.update(headers)
-        return response
+    # Not `after_request`: Litestar keeps the first app's with the handlers, and would send it for a second app too.
+    async def add_headers(message: Message, _: Scope) -> None:
+        if message["type"] == "http.response.start":
+            MutableScopeHeaders.from_message(message).update(headers)
 
     return Litestar(
         route_handlers=[
@@ -308,7 +310,7 @@ def create_app(settings: Settings, gateway: rest.Gateway | None = None) -> Lites
         dependencies={"shop": Provide(lambda: shop, sync_to_thread=False)},
         guards=[only_from_here],
         exception_handlers={HTTPException: show_error},
-        after_request=add_headers,
+        before_send=[add_headers],
         lifespan=[lifespan],
         request_max_body_size=BODY_LIMIT,
         openapi_config=None,
