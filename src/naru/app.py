@@ -39,6 +39,7 @@ from naru.api import (
     subscribe_payments,
     users,
     vbanks,
+    wire,
 )
 from naru.api.guard import ApiRequest
 from naru.api.limits import Limits
@@ -173,6 +174,7 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         app.state["limits"] = Limits()
         app.state["shop_url"] = settings.shop_url
         app.state["refusal_words"] = answers.words
+        app.state["slip_address"] = wire.receipt_url
         app.state["probe"] = partial(probe, parts.cx, parts.sender)
         app.state["sandbox_url"] = settings.sandbox_url
         app.state["tell_sandbox"] = partial(tell_sandbox, settings.sandbox_url)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -91,13 +93,24 @@ class Console:
 
 @pytest.fixture
 async def console(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Console]:
-    import shutil
-
     shutil.copyfile(migrated_sqlite, tmp_path / "naru.db")
+    async with _console(f"sqlite:///{tmp_path / 'naru.db'}") as made:
+        yield made
+
+
+@pytest.fixture
+async def console_anywhere(database_url: str) -> AsyncIterator[Console]:
+    """A console on SQLite, and again on PostgreSQL."""
+    async with _console(database_url) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def _console(database_url: str) -> AsyncGenerator[Console]:
     clock = ManualClock()
     settings = Settings(
-        database_url=f"sqlite:///{tmp_path / 'naru.db'}", master_key=b"k" * 32, public_url=BASE, development=True,
-        run_jobs=False,
+        database_url=database_url, master_key=b"k" * 32, public_url=BASE, development=True, run_jobs=False,
+        pool_max=4,
     )  # fmt: skip
     opened: list[Parts] = []
     app: Any = build(settings, clock=clock, on_open=opened.append)
@@ -112,11 +125,13 @@ async def console(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Consol
     await setup.ensure_dev_store(parts.cx, "http://shop.test/webhook")
     shop = Shop(parts.cx, clock, gateway, RecordingSender(), parts.runner)
     made = Console(app, parts, clock, gateway, shop, [])
-    yield made
-    for client in made.clients:
-        await client.aclose()
-    await inbox.put({"type": "lifespan.shutdown"})
-    await life
+    try:
+        yield made
+    finally:
+        for client in made.clients:
+            await client.aclose()
+        await inbox.put({"type": "lifespan.shutdown"})
+        await life
 
 
 def text_of(answer: httpx.Response) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from naru.console.visit import Answer, Visit, action, page
+from naru.service import console_alarms, schedules
 from naru.service import console_keys as desk
 from naru.service.console_access import Role
 from naru.service.console_keys import NewKey
@@ -13,7 +14,7 @@ async def _show(visit: Visit, new: NewKey | None = None) -> Answer:
     keys = await visit.cx.db.read(stores.api_keys_of, visit.here.id)
     return await visit.page(
         "keys.html", keys=keys, stamps={k.id: desk.stamp_of(k) for k in keys}, overlaps=list(desk.OVERLAPS), new=new,
-        switches=desk.SWITCHES, texts=desk.TEXT_SWITCHES, api=visit.cx.public_url,
+        switches=desk.SWITCHES, texts=desk.TEXT_SWITCHES, hours=schedules.DUNNING_HOURS, api=visit.cx.public_url,
     )  # fmt: skip
 
 
@@ -59,9 +60,14 @@ async def networks(visit: Visit) -> Answer:
 @action("/keys/switches", need=Role.OWNER)
 async def switches(visit: Visit) -> Answer:
     """The store's switches."""
+    visit.back = f"{visit.base}/keys"
     texts = {name: visit.form.text(name, 50) for name in desk.TEXT_SWITCHES}
+    hour = visit.form.integer("dunning_hour") or None
     await desk.set_switches(visit.cx, visit.actor, visit.here, set(visit.form.every("switch")), texts)
-    return await visit.go(f"{visit.base}/keys", "frame.saved")
+    if hour != visit.here.dunning_hour:
+        await schedules.set_dunning(visit.cx, visit.here.id, hour)
+        await console_alarms.note(visit.cx, visit.actor, "dunning", str(hour or "-"), visit.here.id)
+    return await visit.go(visit.back, "frame.saved")
 
 
 @action("/keys/name", need=Role.OWNER)

@@ -15,12 +15,13 @@ from litestar.exceptions import HTTPException
 from litestar.response import Stream
 
 from naru.console import pages
+from naru.console.receipts import IDENTIFIERS, KINDS
 from naru.console.timeline import timeline
 from naru.console.visit import Answer, Form, Visit, action, page, with_query
 from naru.domain.channel import Channel, Environment
 from naru.domain.payment import MONEY_IN, Account, Purpose, State
 from naru.domain.values import DAY, from_kst, kst_date, kst_midnight
-from naru.service import console_keys, notices
+from naru.service import console_keys, notices, receipts
 from naru.service.cancel import CancelOrder, cancel
 from naru.store import console, exchanges, people, stores
 from naru.store.console import Filter
@@ -247,8 +248,14 @@ async def detail(visit: Visit) -> Answer:
     first_left = next((left_of[e.pg_tid] for e in came if left_of[e.pg_tid]), left)
     await visit.request.app.state["parts"].exchanges.flush()  # what waits to be written belongs on this page too
     said = await visit.cx.db.read(exchanges.of_payment, visit.here.id, row.imp_uid, MOST_MESSAGES)
+    offer = await receipts.offer(visit.cx, visit.here.id, row.imp_uid)
+    state = visit.request.app.state
+    why = state["refusal_words"](offer.why_not) if offer is not None and offer.why_not is not None else ""
     return await visit.page(
-        "payment.html", said=[(x, json.loads(x.sent), json.loads(x.got)) for x in said], most_messages=MOST_MESSAGES,
+        "payment.html", receipts=offer, receipts_why=why, identifiers=IDENTIFIERS, kinds=KINDS,
+        slip=state["slip_address"](row, visit.cx),
+        said=[(x, json.loads(x.sent), json.loads(x.got)) for x in said],
+        most_messages=MOST_MESSAGES,
         row=row, whole=whole, channel=channels.get(row.channel_id), left=left, left_of=left_of,
         came=came, back=back, first_left=first_left, voided=voided, open_cancel=open_cancel,
         nonce=secrets.token_urlsafe(12),

@@ -18,6 +18,7 @@ from naru.console import (
     pages,
     payments,
     problems,
+    receipts,
     reconciliation,
     sandbox,
     sign_in,
@@ -28,7 +29,21 @@ from naru.store.db import Unavailable
 
 log = logs.logger("console")
 
-PARTS = (billing, calls, channels, home, keys, manage, payments, problems, reconciliation, sandbox, sign_in, webhooks)
+PARTS = (
+    billing,
+    calls,
+    channels,
+    home,
+    keys,
+    manage,
+    payments,
+    problems,
+    receipts,
+    reconciliation,
+    sandbox,
+    sign_in,
+    webhooks,
+)
 """The parts of the console; each declares its routes when it is imported."""
 
 

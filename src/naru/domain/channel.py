@@ -98,14 +98,19 @@ class Store:
     webhook_url_test: str | None
     webhook_type: str
     webhook_retry: str
-    switches: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    switches: Mapping[str, bool | str] = field(default_factory=dict[str, bool | str])
     allowed_ips: tuple[str, ...] = ()
     dunning_hour: int | None = None
     """KST hour at which failed schedules are charged again, every day until one succeeds; None: never."""
 
     def on(self, switch: str) -> bool:
         """Whether a store switch is on."""
-        return self.switches.get(switch, False)
+        return self.switches.get(switch) is True
+
+    def text(self, switch: str) -> str | None:
+        """What the store filled in for a switch that is a text; None for nothing."""
+        value = self.switches.get(switch)
+        return value if isinstance(value, str) and value else None
 
 
 PROVIDER = "settle"

@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from naru import logs
@@ -25,7 +25,7 @@ from naru.domain.refusal import Refused, Why
 from naru.domain.values import MINUTE, AttemptId, ImpUid, Instant, MerchantUid, won
 from naru.domain.vbank import check_due, check_open
 from naru.service.context import LEASE_MS, Context
-from naru.service.ports import Approval, Landing, Question, WindowForm, WindowPayment
+from naru.service.ports import REHEARSAL, Approval, Landing, Question, WindowForm, WindowPayment
 from naru.service.prepare import demand_registered
 from naru.service.reconcile import LOOK_MS
 from naru.service.settle import give_up, settle_now
@@ -35,6 +35,10 @@ from naru.store.db import Tx
 from naru.store.payments import Stored
 
 log = logs.logger("checkout")
+
+COMPANY = "default_company"
+COMPANY_EN = "default_company_en"
+"""Store switches: the shop's Korean and English name for pages written before the guide required them."""
 
 METHODS = ("card", "trans", "vbank", "phone")
 GAVE_UP = "[결제포기] 사용자가 결제를 취소하셨습니다"
@@ -200,6 +204,16 @@ def check_order(order: WindowOrder) -> None:
         raise Refused(Why.PARAMETER, name="card_quota", problem="0 또는 2~36이어야 합니다")
 
 
+def complete(order: WindowOrder, store: Store) -> WindowOrder:
+    """The order with the company names that the store set for pages that send none.
+
+    The guide requires them for phone and account payments; without a setting a page that lacks them is refused.
+    """
+    return replace(
+        order, company=order.company or store.text(COMPANY), company_en=order.company_en or store.text(COMPANY_EN)
+    )
+
+
 async def _prepare(cx: Context, order: WindowOrder) -> tuple[Store, Channel]:
     """Everything that can be refused without writing. Raises Refused."""
     store = await cx.db.glance(stores.store_by_code, order.imp_code)
@@ -208,6 +222,7 @@ async def _prepare(cx: Context, order: WindowOrder) -> tuple[Store, Channel]:
     channels = await cx.channels(store.id)
     if not any(c.use is Use.WINDOW and not c.disabled for c in channels):
         raise Refused(Why.STORE_UNKNOWN)
+    order = complete(order, store)
     check_order(order)
     channel = pick_channel(channels, order)
     if order.confirm_url and not re.match(r"https?://[^\s/]+", order.confirm_url):
@@ -220,7 +235,7 @@ async def _prepare(cx: Context, order: WindowOrder) -> tuple[Store, Channel]:
     if order.pay_method == "vbank":
         check_open(cx.clock())
         check_due(order.vbank_due, Account.ROTATING, cx.clock())
-    cx.gateway.window(channel, _payment(cx, order, ImpUid("imp_" + "0" * 12), "0" * 32, cx.clock()))
+    cx.gateway.window(channel, _payment(cx, order, REHEARSAL, "0" * 32, cx.clock()))
     return store, channel
 
 
@@ -378,7 +393,8 @@ async def open_window(cx: Context, order: WindowOrder) -> Opened:
         raise Refused(Why.PARAMETER, name="request_id", problem="iamport.js가 만든 값이 아닙니다")
     known = await cx.db.read(_of_request, order.request_id)
     if known is None:
-        _, channel = await _prepare(cx, order)
+        store, channel = await _prepare(cx, order)
+        order = complete(order, store)
         known = await cx.db.write(_ask, order, channel, secrets.token_hex(16), cx.clock())
         log.info("attempt.asked", attempt=known.payment.imp_uid, imp_uid=known.payment.imp_uid, op="pay")
     p = known.payment
@@ -386,6 +402,7 @@ async def open_window(cx: Context, order: WindowOrder) -> Opened:
     if verdict.final or cx.clock() - p.started_at > SAME_FORM_MS:
         return Opened(verdict, None)
     channel = await cx.channel(p.store_id, p.channel_id)
+    order = complete(order, await cx.store(p.store_id))
     payment = _payment(cx, order, p.imp_uid, verdict.window["landing"], p.started_at)
     return Opened(verdict, cx.gateway.window(channel, payment))
 

@@ -53,10 +53,12 @@ async def explain(cx: Context, actor: Actor, store_id: int, line: int, text: str
     return await cx.db.write(work)
 
 
-async def note(cx: Context, actor: Actor, action: str, target: str, store_id: int) -> None:
+async def note(
+    cx: Context, actor: Actor, action: str, target: str, store_id: int, detail: dict[str, Any] | None = None
+) -> None:
     """Write a change down that a use case of its own has made."""
 
     def work() -> Tx[None]:
-        yield from people.note_change(actor, action, target, cx.clock(), store_id=store_id)
+        yield from people.note_change(actor, action, target, cx.clock(), store_id=store_id, detail=detail)
 
     await cx.db.write(work)

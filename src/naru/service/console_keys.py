@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from naru.domain.channel import Store
 from naru.domain.values import DAY, HOUR, SECOND
-from naru.service import setup
+from naru.service import checkout, setup
 from naru.service.access import sha256_hex
 from naru.service.console_access import SignInError as Problem
 from naru.service.context import Context
@@ -23,7 +23,7 @@ from naru.store.stores import ApiKey
 OVERLAPS: Final = {"0": 0, "1h": HOUR, "24h": DAY, "7d": 7 * DAY}
 """How long a secret that is replaced stays good beside the new one."""
 SWITCHES: Final = ("include_sandbox", "webhook_first", "vbank_due_optional")
-TEXT_SWITCHES: tuple[str, ...] = tuple[str, ...]()
+TEXT_SWITCHES: Final = (checkout.COMPANY, checkout.COMPANY_EN)
 POLICIES: Final = ("naru", "portone", "off")
 CONTENT_TYPES: Final = ("application/json", "application/x-www-form-urlencoded")
 MOST_NETWORKS: Final = 50
@@ -138,7 +138,12 @@ async def set_networks(cx: Context, actor: Actor, store_id: int, text: str) -> N
 
 
 async def set_switches(cx: Context, actor: Actor, store: Store, on: set[str], texts: dict[str, str]) -> None:
-    """The store's switches (design: where the guides leave a choice)."""
+    """The store's switches: where the guides leave a choice. Raises Problem for a name that Hecto would not take."""
+    korean, english = texts.get(checkout.COMPANY, ""), texts.get(checkout.COMPANY_EN, "")
+    if any(not c.isprintable() for c in korean + english):
+        raise Problem("keys.bad_company")
+    if not english.isascii():
+        raise Problem("keys.bad_company_en")
     others = {k: v for k, v in store.switches.items() if k not in SWITCHES and k not in TEXT_SWITCHES}
     new: dict[str, object] = {**others, **{s: True for s in SWITCHES if s in on}}
     new |= {k: texts[k] for k in TEXT_SWITCHES if texts.get(k)}

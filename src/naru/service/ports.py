@@ -11,7 +11,7 @@ from naru.domain.deadlines import RefundTo
 from naru.domain.outcome import Details, Finding, Outcome, Sealed
 from naru.domain.payment import Account
 from naru.domain.tax import Split
-from naru.domain.values import AttemptId, Instant, Won
+from naru.domain.values import AttemptId, ImpUid, Instant, Won
 from naru.pan import Card, CardSecret
 
 
@@ -66,6 +66,10 @@ class WindowPayment:
     """Until when a virtual account may be paid into; absent: the PG's default."""
     remote: str | None = None
     """The buyer's address."""
+
+
+REHEARSAL = ImpUid("imp_" + "0" * 12)
+"""The number of a window payment that is only tried out: whether the PG would take its form."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -316,3 +317,37 @@ async def _check(cx: Context, receipt_id: str, checks: int) -> None:
             f"현금영수증 결과를 10분 넘게 확인하지 못했습니다 ({receipt_id})",
             store_id=row.store_id, imp_uid=row.imp_uid, now=now,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What can be done about a payment's cash receipts. KRW."""
+
+    rows: list[Any]
+    standing: frozenset[str]
+    """Receipts that were issued and not taken back."""
+    amount: int | None
+    """For how much one can be issued for the payment as a whole."""
+    deposits: list[tuple[str, int]]
+    """Deposits of an unlimited account that have none yet, with what is left of each."""
+    why_not: Refused | None
+
+
+async def offer(cx: Context, store_id: int, imp_uid: str) -> Offer | None:
+    """A payment's cash receipts, and what may be asked for; None when receipts are not for its method."""
+    stored = await cx.db.read(payments.load, imp_uid)
+    if stored is None or stored.payment.store_id != store_id or stored.payment.pay_method not in rules.METHODS:
+        return None
+    p, by_pg = stored.payment, bool(stored.row.cash_receipt_issued)
+    rows = await cx.db.read(receipts.of_payment, imp_uid)
+    found = [receipts.to_receipt(r) for r in rows]
+    standing = frozenset(r.id for r in rules.live(found))
+    deposits: list[tuple[str, int]] = []
+    for entry in p.entries if p.unlimited else ():
+        if entry.kind in MONEY_IN:
+            with contextlib.suppress(Refused):
+                deposits.append((entry.pg_tid, rules.amount_to_issue(p, found, entry.pg_tid, by_pg)))
+    try:
+        return Offer(rows, standing, rules.amount_to_issue(p, found, None, by_pg), deposits, None)
+    except Refused as refusal:
+        return Offer(rows, standing, None, deposits, refusal)

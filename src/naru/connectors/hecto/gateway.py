@@ -31,6 +31,7 @@ from naru.domain.outcome import (
 from naru.domain.values import AttemptId, Instant, Won, from_kst, kst_date, kst_time, won
 from naru.pan import Card
 from naru.service.ports import (
+    REHEARSAL,
     Approval,
     Cancel,
     CardPayment,
@@ -372,7 +373,8 @@ class HectoGateway:
         """M01 to M04. Raises Refused (PARAMETER) for what Hecto would not take."""
         base = self.address(channel, messages.Host.WINDOW.value)
         made = window.build(channel, keys_of(channel), base, self._noti_url, payment)
-        self._opened(channel, made, payment.attempt_id, {"trdAmt": str(payment.amount)})
+        if payment.attempt_id != REHEARSAL:
+            self._opened(channel, made, payment.attempt_id, {"trdAmt": str(payment.amount)})
         return made
 
     def _opened(self, channel: Channel, form: WindowForm, number: str, clear: Mapping[str, str]) -> None:

@@ -23,8 +23,8 @@ SHOWN = frozenset(
         "instmtMon", "intMon", "issrId", "cardNm", "cardKind", "ninstmtTypeCd", "apprNo", "authNo", "fnCd", "fnNm",
         "bankCd", "acntType", "expireDate", "expireDt", "telecomCd", "telCo", "keyRegYn", "cardGb", "cardType",
         "assort", "linkMethod", "rfdPsblCd", "refundBankCd", "dcYn", "dcCnclYn",
-        # where to
-        "notiUrl", "nextUrl", "cancUrl",
+        # where to; the addresses that the browser comes back to carry a secret of the payment
+        "notiUrl",
         # what was said
         "outStatCd", "outRsltCd", "outRsltMsg", "resultCd", "resultMsg",
     }
