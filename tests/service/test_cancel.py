@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from naru.domain.payment import State, Told
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import MINUTE
+from naru.store import views
+from naru.store.statement import Bound, Tx
 from tests.shop import Shop
 
 
@@ -157,3 +161,32 @@ async def test_a_cancel_that_never_arrived_is_not_counted_and_frees_the_turn(sho
     assert (await shop.shown(imp_uid)).cancel_amount == 0
     await shop.cancel(imp_uid, 1000)
     assert shop.gateway.trades[imp_uid].cancelled == 1000
+
+
+async def test_a_look_up_between_two_commits_agrees_with_itself(shop: Shop) -> None:
+    """What is cancelled and the list of cancels are two statements, and a cancel may be settled between them."""
+    imp_uid = await paid(shop, 1000)
+    await shop.cancel(imp_uid, 300)
+
+    async def run(body: Tx[views.PaymentView | None], before: Callable[[int], Awaitable[None]]) -> views.PaymentView:
+        """A glance whose n-th statement comes after *before(n)*."""
+        result: list[Any] = []
+        try:
+            bound = next(body)
+            while True:
+                await before(len(result))
+                result.append(await shop.cx.db.read(_one, bound))
+                bound = body.send(result[-1])
+        except StopIteration as end:
+            return end.value
+
+    async def cancel_between(n: int) -> None:
+        if n == 1:
+            await shop.cancel(imp_uid, 200)
+
+    view = await run(views.payment(shop.store_id, imp_uid), cancel_between)
+    assert (view.row.cancel_amount, [e.amount for e in view.back]) == (500, [300, 200])
+
+
+def _one(bound: Bound) -> Tx[list[Any]]:
+    return (yield bound)
