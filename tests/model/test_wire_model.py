@@ -86,6 +86,20 @@ def test_every_amount_is_read_in_each_of_its_spellings(amount: int) -> None:
         assert wire.Params({"amount": said}).amount("amount") == amount
 
 
+@given(st.integers(-(10**14), -1))
+def test_nothing_is_less_than_nothing(number: int) -> None:
+    for said in (number, str(number), float(number)):
+        assert read(wire.Params({"amount": said}), "amount", "amount") == "refused"
+        assert read(wire.Params({"amount": said}), "amount", "when") == "refused"
+
+
+@given(st.integers(0, 10**14))
+def test_times_are_seconds_and_milliseconds_are_not_guessed(seconds: int) -> None:
+    expected = seconds * 1000 if seconds <= 10**11 else "refused"
+    for said in (seconds, str(seconds)):
+        assert read(wire.Params({"at": said}), "at", "when") == expected
+
+
 @given(st.lists(st.text("abcdefgh-_0123456789", min_size=1, max_size=12), max_size=8))
 def test_a_list_in_each_of_its_spellings(items: list[str]) -> None:
     bare = "&".join(f"imp_uid[]={i}" for i in items)
@@ -130,7 +144,13 @@ def test_any_body_is_some_fields_or_none(raw: bytes) -> None:
         for how in ("text", "integer", "amount", "boolean", "texts", "when"):
             read(params, name, how)
         assert all(isinstance(p, wire.Params) for p in params.objects(name))
-    assert "\x00" not in json.dumps(found, ensure_ascii=False, default=str)
+    assert wire.clean(found) == found
+
+
+def test_a_nul_is_left_out_wherever_it_is() -> None:
+    for raw in (b'{"a\\u0000": ["x\\u0000y", {"b": "\\u0000"}]}', b'{"a": ["xy", {"b": ""}]}'):
+        assert wire.parse_body(raw) == {"a": ["xy", {"b": ""}]}
+    assert wire.parse_form("a%00=x%00y") == {"a": "xy"}
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), NESTED, max_size=5))

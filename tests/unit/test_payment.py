@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from naru.domain.outcome import Declined, Done, NotSent, Outcome, Pending, Unknown
 from naru.domain.payment import (
+    Account,
+    Applied,
     Attempt,
+    Entry,
+    EntryKind,
     Op,
     Payment,
     Purpose,
@@ -152,6 +156,25 @@ def test_the_same_finding_twice_is_one_entry_and_a_smaller_total_calls_a_person(
     assert absorb_cancelled(p, "T1", 400, NOW, Purpose.NIGHT).payment == p
     assert absorb_cancelled(p, "T1", 300, NOW, Purpose.NIGHT).alarm is not None
     assert absorb_cancelled(p, "T1", 1001, NOW, Purpose.NIGHT).alarm is not None
+
+
+def test_finding_what_is_known_is_no_news() -> None:
+    p, attempt = with_cancel(paid(), 300)
+    p = apply_cancel(p, attempt.id, Done("C1", won(300), NOW), NOW).payment
+    assert absorb_cancelled(p, "T1", 300, NOW, Purpose.CONSOLE) == Applied(p)
+
+
+def test_a_deposit_gives_back_no_more_than_itself() -> None:
+    """Of several deposits into one account each has its own balance."""
+    p = replace(paid(), pay_method="vbank", account=Account.UNLIMITED)
+    p = p.with_entry(Entry("D2", EntryKind.DEPOSIT, won(500), "T2", NOW))
+    for amount, left in ((501, 500), (1500, 500)):
+        with pytest.raises(Refused) as refused:
+            ask_cancel(
+                p, AttemptId("X"), amount=amount, checksum=None, tax_free=None, org_tid="T2", purpose=Purpose.SHOP,
+                reason=None, request="", webhook=False, now=NOW,
+            )  # fmt: skip
+        assert (refused.value.why, refused.value.facts["left"]) == (Why.CANCEL_TOO_MUCH, left)
 
 
 def test_a_balance_that_the_pg_sees_differently_calls_a_person() -> None:
