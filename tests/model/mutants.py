@@ -71,7 +71,7 @@ MISTAKES = (
     Mistake("gateway", "an approval that was told as failed is kept", PAYMENT,
             "                elif p.void in (Void.NO, Void.TRIAL) and attempt.told is Told.FAILED:",
             "                elif False:"),
-    Mistake("gateway", "a second approval of an order is kept", PAYMENT,
+    Mistake("fold", "a second approval of an order is kept", PAYMENT,
             "                if p.void is Void.NO and paid_by_other:", "                if False:"),
     Mistake("gateway", "no answer is taken for a refusal", PAYMENT,
             "unless_final(p, attempt, State.UNKNOWN, outcome.code or None, outcome.message, now), alarm)\n        case _:\n            assert_never(outcome)\n\n\ndef apply_cancel",

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
-    consumes,
     invariant,
     multiple,
     precondition,
@@ -125,7 +124,10 @@ class GatewayMachine(RuleBasedStateMachine):
         death=st.sampled_from(DEATHS),
         blind=st.booleans(),
     )
-    def cancel(self, imp_uid: str, share: str, fault: str, death: str, blind: bool) -> None:
+    def cancel_in_any_way(self, imp_uid: str, share: str, fault: str, death: str, blind: bool) -> None:
+        self.cancel(imp_uid, share, fault, death, blind=blind)
+
+    def cancel(self, imp_uid: str, share: str, fault: str, death: str, *, blind: bool) -> None:
         before = self.do(self.shop.payment(imp_uid))
         left = before.left
         amount = {"all": left, "half": left // 2 or 1, "one": 1, "one too many": left + 1, "absent": None}[share]
@@ -160,8 +162,21 @@ class GatewayMachine(RuleBasedStateMachine):
     def time_passes(self, ms: int) -> None:
         self.do(self.shop.pass_time(ms))
 
-    @rule(imp_uid=consumes(paid))
-    def somebody_cancels_at_the_pgs_desk(self, imp_uid: str) -> None:
+    @rule(imp_uid=paid, share=st.sampled_from(["half", "one"]))
+    def cancel_a_little(self, imp_uid: str, share: str) -> None:
+        """Nothing goes wrong: the second and third cancel of a payment are what most mistakes show in."""
+        self.cancel(imp_uid, share, "", "", blind=False)
+
+    @rule(imp_uid=paid, lost=st.sampled_from(["lost_before", "lost_after", "decline"]))
+    def cancel_twice_and_hear_nothing(self, imp_uid: str, lost: str) -> None:
+        """The second is asked while the first has no answer."""
+        self.cancel(imp_uid, "one", lost, "", blind=True)
+        self.cancel(imp_uid, "half", "", "", blind=False)
+
+    @rule(imp_uid=paid, seldom=st.integers(0, 5))
+    def somebody_cancels_at_the_pgs_desk(self, imp_uid: str, seldom: int) -> None:
+        if seldom:
+            return
         trade = self.shop.gateway.trades.get(imp_uid)
         p = self.do(self.shop.payment(imp_uid))
         if trade is None or trade.cancelled or p.open_cancel or not p.received or p.voided:

@@ -105,7 +105,8 @@ async def audit(parts: Parts, shop: Shop, sandbox_url: str, directory: Path) -> 
         for stored, jobs in page:
             p = stored.payment
             by_order[p.merchant_uid].append(p)
-            result.problems += _books(p, _without(trades.pop(p.imp_uid, None), strays))
+            missed = strays - {e.pg_tid for e in p.entries}
+            result.problems += _books(p, _without(trades.pop(p.imp_uid, None), missed))
             result.problems += _webhooks(p, jobs, shop, known_ids)
             result.figures["payments"] += 1
             result.figures[show(p).status.value] += 1
