@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,8 +78,10 @@ def shop() -> Iterator[Receiver]:
 def town(cluster: Cluster, migrated_postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A sandbox, two gateways and a worker on one database."""
     cluster.sql(f"CREATE DATABASE town TEMPLATE {migrated_postgres}")
-    ports = [free_port() for _ in range(4)]
-    made = Town(tmp_path_factory.mktemp("town"), cluster.url("town"), "127.0.0.1", *ports)
+    made = Town(
+        tmp_path_factory.mktemp("town"), cluster.url("town"), "127.0.0.1", port=free_port(), sandbox_port=free_port(),
+        shop_port=free_port(), second_port=free_port(),
+    )  # fmt: skip
     made.prepare()
 
     async def start() -> None:
@@ -90,7 +93,7 @@ def town(cluster: Cluster, migrated_postgres: str, tmp_path_factory: pytest.Temp
     cluster.sql("DROP DATABASE town WITH (FORCE)")
 
 
-def ask(url: str, path: str, body: object = None) -> tuple[int, object]:
+def ask(url: str, path: str, body: object = None) -> tuple[int, Any]:
     """A shop's request to one of the gateways."""
     _, said = call(f"{url}/users/getToken", {"imp_key": DEV_KEY, "imp_secret": DEV_SECRET})
     return call(f"{url}{path}", body, headers={"Authorization": said["response"]["access_token"]})
