@@ -67,7 +67,6 @@ def seed_sqlite(path: Path, imp_uid: str, merchant_uid: str, count: int) -> None
                 f'SELECT {values} FROM "{table}", numbers WHERE "{named_by}" = ?',
                 (imp_uid if named_by == "imp_uid" else merchant_uid,),
             )
-    connection.execute("ANALYZE")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import update
 
 from naru.domain.values import DAY, HOUR, MINUTE
@@ -56,6 +57,28 @@ async def test_totals_are_right_before_while_and_after_hours_are_counted(shop: S
     hours = await counted(shop)
     assert [hours[began + h * HOUR] for h in range(2, 9)] == [0, 0, 2, 0, 2, 0, 4]
     await right(shop, began)
+
+
+async def test_few_and_many_are_listed_alike(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = shop.clock.at
+    paid: list[str] = []
+    for _ in range(6):
+        paid.append((await shop.pay(1000)).settled.payment.imp_uid)
+        shop.clock.advance(HOUR)
+    await shop.cancel(paid[1])
+    await shop.cancel(paid[3], 10)
+
+    async def listed(status: str | None, since: int, until: int, number: int) -> list[str]:
+        page = await shop.cx.db.read(views.by_status, 1, status, began + since, began + until, "-started", number, 2)
+        return [v.row.imp_uid for v in page.items]
+
+    questions = [(s, w, n) for s in (None, "paid", "cancelled", "failed") for w in WINDOWS for n in (1, 2, 3)]
+    few = [await listed(s, *w, n) for s, w, n in questions]
+    monkeypatch.setattr(views, "FEW", 0)
+    assert [await listed(s, *w, n) for s, w, n in questions] == few
+    assert await listed("paid", 0, DAY, 1) == [paid[5], paid[4]]
+    assert await listed("paid", 0, DAY, 2) == [paid[2], paid[0]]
+    assert await listed("cancelled", 0, DAY, 1) == [paid[3], paid[1]]
 
 
 async def test_an_hour_that_is_not_over_long_enough_is_not_counted(shop: Shop) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 
 from naru.domain.payment import MONEY_IN
 from naru.store import counts
@@ -27,6 +27,9 @@ _ENTRIES_OF = Statement(
     .where(entries.c.imp_uid.in_(bindparam("imp_uids", expanding=True)))
     .order_by(entries.c.at, entries.c.recorded_at, entries.c.id)
 )
+_NEWEST_OF_FEW = ((payments.c.started_at + 0).desc(), payments.c.imp_uid.desc())
+"""Newest first, for the few payments that an index finds. Adding nothing keeps SQLite from walking the index of all
+payments instead, which it likes for its order and on which these few may be anywhere."""
 _CANCELLABLE = Statement(
     select(payments.c.imp_uid, payments.c.status, payments.c.amount, payments.c.cancel_amount)
     .where(
@@ -34,22 +37,30 @@ _CANCELLABLE = Statement(
         payments.c.merchant_uid == bindparam("merchant_uid"),
         payments.c.status.in_(("paid", "cancelled")),
     )
-    .order_by(payments.c.started_at.desc(), payments.c.imp_uid.desc())
+    .order_by(*_NEWEST_OF_FEW)
     .limit(50)
 )
 _MANY = Statement(
     select(payments)
     .where(
-        payments.c.store_id == bindparam("store_id"),
-        payments.c.imp_uid.in_(bindparam("imp_uids", expanding=True))
-        | payments.c.merchant_uid.in_(bindparam("merchant_uids", expanding=True)),
+        # The store in both halves, and nowhere else: so each half finds its own index.
+        and_(
+            payments.c.store_id == bindparam("store_id"),
+            payments.c.imp_uid.in_(bindparam("imp_uids", expanding=True)),
+        )
+        | and_(
+            payments.c.store_id == bindparam("store_id"),
+            payments.c.merchant_uid.in_(bindparam("merchant_uids", expanding=True)),
+        )
     )
-    .order_by(payments.c.started_at.desc(), payments.c.imp_uid.desc())
+    .order_by(*_NEWEST_OF_FEW)
     .limit(bindparam("most"))
 )
 _BY_TID = Statement(select(entries.c.imp_uid).where(entries.c.pg_tid == bindparam("tid")).limit(1))
 _PAYMENT_BY_TID = Statement(select(payments.c.imp_uid).where(payments.c.pg_tid == bindparam("tid")).limit(1))
 
+EARLY_MS = 24 * 3_600_000
+"""The PG's clock says when a payment was approved: so much earlier than ours it may be."""
 SORTS = ("-started", "started", "-paid", "paid", "-updated", "updated")
 STATUSES = ("ready", "paid", "cancelled", "failed")
 
@@ -134,7 +145,7 @@ def payment_of_trade(tid: str) -> Tx[str | None]:
 
 
 def _sorted(query: Select[Any], sorting: str) -> Select[Any]:
-    column = {"started": payments.c.started_at, "paid": payments.c.paid_at, "updated": payments.c.updated_at}[
+    column = {"started": payments.c.started_at + 0, "paid": payments.c.paid_at, "updated": payments.c.updated_at}[
         sorting.lstrip("-")
     ]
     if sorting == "-paid":
@@ -162,12 +173,35 @@ def _status_query(by_status: bool) -> Select[Any]:
     return query.where(payments.c.status == bindparam("status")) if by_status else query
 
 
+def _limited(query: Select[Any]) -> Statement:
+    return Statement(query.limit(bindparam("most")).offset(bindparam("skip")))
+
+
 def _paged(query: Select[Any]) -> dict[str, Statement]:
-    return {s: Statement(_sorted(query, s).limit(bindparam("most")).offset(bindparam("skip"))) for s in SORTS}
+    return {s: _limited(_sorted(query, s)) for s in SORTS}
 
 
 def _counted(query: Select[Any]) -> Statement:
     return Statement(query.with_only_columns(func.count().label("n")))
+
+
+def _newest_of_few(by_status: bool) -> Select[Any]:
+    """Through the index of the status's time, then sorted."""
+    return _status_query(by_status).order_by(*_NEWEST_OF_FEW)
+
+
+def _newest_of_many(by_status: bool) -> Select[Any]:
+    """Along the order in which they began, with no look at the index of the status's time, which has too many.
+    No payment has its status long before it began, so the walk begins where the window ends."""
+    query = select(payments).where(
+        payments.c.store_id == bindparam("store_id"),
+        payments.c.started_at <= bindparam("began_by"),
+        payments.c.status_at + 0 >= bindparam("since"),
+        payments.c.status_at + 0 <= bindparam("until"),
+    )
+    if by_status:
+        query = query.where(payments.c.status.concat("") == bindparam("status"))
+    return query.order_by(payments.c.started_at.desc(), payments.c.imp_uid.desc())
 
 
 _OF_CUSTOMER = select(payments).where(
@@ -178,6 +212,10 @@ _CUSTOMER_COUNT = _counted(_OF_CUSTOMER)
 _ORDER_PAGES = {b: _paged(_order_query(b)) for b in (False, True)}
 _ORDER_COUNT = {b: _counted(_order_query(b)) for b in (False, True)}
 _STATUS_PAGES = {b: _paged(_status_query(b)) for b in (False, True)}
+_FEW = {b: _limited(_newest_of_few(b)) for b in (False, True)}
+_MANY_NEWEST = {b: _limited(_newest_of_many(b)) for b in (False, True)}
+FEW = 200
+"""So many payments are sorted sooner than found among others."""
 
 
 def _page(
@@ -221,6 +259,14 @@ def by_status(
     if status:
         params["status"] = status
     total = yield from counts.total(store_id, status, since, until)
-    rows = yield _STATUS_PAGES[bool(status)][sorting](**params, most=limit, skip=(number - 1) * limit)
+    place = {"most": limit, "skip": (number - 1) * limit}
+    if place["skip"] >= total:
+        return Page(total, number, limit, [])
+    if sorting != "-started":
+        rows = yield _STATUS_PAGES[bool(status)][sorting](**params, **place)
+    elif total <= FEW:
+        rows = yield _FEW[bool(status)](**params, **place)
+    else:
+        rows = yield _MANY_NEWEST[bool(status)](**params, **place, began_by=until + EARLY_MS)
     items = yield from _fill(rows)
     return Page(total, number, limit, items)
