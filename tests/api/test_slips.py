@@ -33,6 +33,11 @@ def test_cancels_stand_on_it_and_have_their_own_address(naru: Live) -> None:
     assert "−1,000원" in text
     assert "2,000원" in text
     assert f'id="{history["cancellation_id"]}"' in text
+    assert "부분 취소" in text
+    naru.post("/payments/cancel", {"imp_uid": payment["imp_uid"]})
+    text = naru.send("GET", back["receipt_url"].removeprefix(naru.url)).body.decode()
+    assert "전액 취소" in text
+    assert '<dd class="total">0원</dd>' in text
 
 
 def test_a_stranger_with_the_number_alone_learns_nothing(naru: Live) -> None:

@@ -27,6 +27,11 @@ def test_both_pages_fit_and_run_under_their_policy(naru: Live, chromium: Any, wi
     page.goto(payment["receipt_url"])
     assert page.is_visible("#print")
     assert page.inner_text("h1") == "매출전표"
+    page.emulate_media(media="print")
+    assert not page.is_visible("#print"), "paper has no buttons"
+    assert page.is_visible("text=11,000원")
+    assert page.pdf(format="A4").count(b"/Type /Page\n") == 1
+    page.emulate_media(media="screen")
     page.click("text=English")
     assert page.inner_text("h1") == "Sales slip"
     fits = "document.documentElement.scrollWidth <= innerWidth"

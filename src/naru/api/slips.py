@@ -54,6 +54,10 @@ KOREAN: Final = {
     "vat": "부가세",
     "free": "비과세",
     "total": "합계",
+    "state": "거래 상태",
+    "paid": "승인",
+    "partly": "부분 취소",
+    "whole": "전액 취소",
     "back": "취소",
     "left": "취소 후 금액",
     "tid": "거래번호",
@@ -90,6 +94,10 @@ ENGLISH: Final = {
     "vat": "VAT",
     "free": "Tax-free",
     "total": "Total",
+    "state": "State",
+    "paid": "approved",
+    "partly": "partly cancelled",
+    "whole": "cancelled",
     "back": "Cancelled",
     "left": "After cancels",
     "tid": "Transaction",
@@ -148,13 +156,15 @@ async def slip(request: ApiRequest, imp_uid: FromPath[str], sign: FromPath[str])
 def _shown(found: Slip) -> dict[str, Any]:
     r = found.row
     parts = split(r.amount, r.tax_free, r.vat_amount) if r.amount else split(found.received, 0)
+    left = found.received - sum(e.amount for e in found.back)
     return {
         "slip": r,
+        "state": "paid" if not found.back else "partly" if left else "whole",
         "shop": found.channel.merchant_name,
         "parts": parts,
         "paid_at": _time(r.paid_at),
         "backs": [{"id": e.id, "at": _time(e.at), "amount": e.amount, "reason": e.reason} for e in found.back],
-        "left": found.received - sum(e.amount for e in found.back),
+        "left": left,
         "receipt": found.receipt,
         "total": r.amount or found.received,
     }
