@@ -91,7 +91,7 @@ async def keep(cx: Context, waiting: Sequence[Call]) -> set[int]:
     paid = await cx.db.read(calls.told, imp_uids) if imp_uids else {}
     rows: list[dict[str, Any]] = []
     for store_id, call in kept:
-        row = paid.get(call.imp_uid or "")
+        row = paid.get(call.imp_uid or "") if call.method != "GET" else None
         if row is not None and row.store_id == store_id:
             call.facts["notice_url"] = webhooks.addresses(row, await cx.store(store_id))
         rows.append(
