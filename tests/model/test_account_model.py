@@ -8,6 +8,7 @@ the day's list is read and time passes: both books agree to the won, and nothing
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,7 +27,8 @@ from naru.store.db import open_database
 from tests.shop import Shop, open_shop
 
 T = TypeVar("T")
-NUMBERS = {"nxva_fix": "2022004000001", "nxva_fix2": "2022011000056"}
+NUMBERS = {"nxva_fix": 2022004000001, "nxva_fix2": 2022011000056}
+"""The first of each channel's; every example has one of its own, because an earlier one may still be taken."""
 FAULTS = st.sampled_from(["", "", "", "decline", "unsent", "lost_before", "lost_after"])
 DEATHS = st.sampled_from(["", "", "", "asked", "answered"])
 REFUND: dict[str, Any] = {"refund_holder": "홍길동", "refund_bank": "004", "refund_account": "12345678901234"}
@@ -53,6 +55,7 @@ class AccountMachine(RuleBasedStateMachine):
 
     shop: Shop
     loop: asyncio.AbstractEventLoop
+    examples: itertools.count[int]
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,6 +63,8 @@ class AccountMachine(RuleBasedStateMachine):
         self.heard: list[Notice] = []
         self.owned: dict[str, str] = {}
         self.cancelled: set[str] = set()
+        example = next(self.examples)
+        self.numbers = {mid: str(first + example) for mid, first in NUMBERS.items()}
         bank = self.shop.gateway.bank
         bank.accounts.clear()
         self.shop.gateway.trades.clear()
@@ -91,7 +96,7 @@ class AccountMachine(RuleBasedStateMachine):
     @rule(mid=st.sampled_from(sorted(NUMBERS)), fault=FAULTS, death=DEATHS)
     def issue(self, mid: str, fault: str, death: str) -> None:
         known = set(self.shop.gateway.bank.accounts)
-        done = self.attempt(fault, death, lambda: self.shop.account(1_000, channel=mid, number=NUMBERS[mid]))
+        done = self.attempt(fault, death, lambda: self.shop.account(1_000, channel=mid, number=self.numbers[mid]))
         new = [a for a in self.shop.gateway.bank.accounts if a not in known]
         if done is not None:
             self.owned[mid] = done.settled.payment.imp_uid
@@ -113,7 +118,7 @@ class AccountMachine(RuleBasedStateMachine):
 
     @rule(mid=st.sampled_from(sorted(NUMBERS)), amount=st.sampled_from([1_000, 2_000]), promptly=st.booleans())
     def pay_in(self, mid: str, amount: int, promptly: bool) -> None:
-        notice = self.shop.gateway.bank.deposit(NUMBERS[mid], amount)
+        notice = self.shop.gateway.bank.deposit(self.numbers[mid], amount)
         if notice is not None:
             self.waiting.append(notice)
             if promptly:
@@ -222,7 +227,7 @@ def machine(database_url: str) -> Iterator[type[AccountMachine]]:
     class Machine(AccountMachine):
         pass
 
-    Machine.shop, Machine.loop = loop.run_until_complete(start()), loop
+    Machine.shop, Machine.loop, Machine.examples = loop.run_until_complete(start()), loop, itertools.count()
     yield Machine
     loop.run_until_complete(Machine.shop.cx.db.close())
     loop.close()
