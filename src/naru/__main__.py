@@ -251,13 +251,20 @@ def sandbox(
 
 @app.command
 def doctor(*, data_dir: DataDir = DATA_DIR) -> None:
-    """Check the books. Ends with 1 when something is wrong."""
+    """Check the books, and whether Hecto reaches us. Ends with 1 when the books are wrong."""
+    from naru.service import deposits
     from naru.service import doctor as checks
 
     settings = _settings(data_dir)
-    problems = _with_parts(settings, lambda parts: checks.examine(parts.cx))
+
+    async def look(parts: Parts) -> tuple[list[checks.Problem], list[deposits.Silent]]:
+        return await checks.examine(parts.cx), await deposits.silent_channels(parts.cx)
+
+    problems, silent = _with_parts(settings, look)
     for p in problems:
         print(f"{p.kind:16} {p.imp_uid or '-':20} {p.text}")
+    for channel in silent:
+        print(f"{'notice_never':16} {channel.channel_key} {channel.text}")
     where = settings.database_url.rpartition("@")[2]
     print(f"{where}: {'이상 없음. The books are right.' if not problems else f'{len(problems)}건의 문제가 있습니다.'}")
     raise SystemExit(1 if problems else 0)

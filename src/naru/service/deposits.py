@@ -574,17 +574,30 @@ def silence_key(channel_key: str) -> str:
     return f"notice_never:{channel_key}"
 
 
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A channel that issues accounts and never heard from Hecto, and what to do about it."""
+
+    store_id: int
+    channel_key: str
+    text: str
+
+
+async def silent_channels(cx: Context) -> list[Silent]:
+    """The channels in use whose notice address Hecto has never called, a day after they issued their first account."""
+    rows = await cx.db.read(accounts.silent_channels, cx.clock() - SILENT_AFTER_MS)
+    return [Silent(r.store_id, r.channel_key, silence_words(r.name, r.mid, cx.public_url)) for r in rows]
+
+
 async def report_silent_channels(cx: Context) -> list[str]:
     """Raise an alarm for each channel that issues accounts and never heard from Hecto. Returns their channel keys."""
-    now = cx.clock()
-    rows = await cx.db.read(accounts.silent_channels, now - SILENT_AFTER_MS)
-    for row in rows:
-        words = silence_words(row.name, row.mid, cx.public_url)
+    found = await silent_channels(cx)
+    for silent in found:
         await cx.db.write(
-            mail.raise_alarm, silence_key(row.channel_key), "notice_never", words, store_id=row.store_id, imp_uid=None,
-            now=now,
+            mail.raise_alarm, silence_key(silent.channel_key), "notice_never", silent.text, store_id=silent.store_id,
+            imp_uid=None, now=cx.clock(),
         )  # fmt: skip
-    return [row.channel_key for row in rows]
+    return [silent.channel_key for silent in found]
 
 
 def address_called(channels: list[Channel], now: Instant) -> Tx[None]:

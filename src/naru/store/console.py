@@ -279,6 +279,7 @@ _UNKNOWN = Statement(
     select(
         attempts, payments.c.merchant_uid, payments.c.pay_method, payments.c.route, payments.c.status,
         payments.c.name, payments.c.sandbox, payments.c.account, payments.c.escrow, payments.c.vbank_num,
+        payments.c.vbank_code,
     )
     .join(payments, payments.c.imp_uid == attempts.c.imp_uid)
     .where(
