@@ -521,20 +521,38 @@ async def test_a_denial_from_before_the_approval_is_no_denial_of_it(shop: Shop) 
     assert (await shop.shown(imp_uid)).status == "paid"
 
 
-async def test_a_lost_approval_that_was_told_as_given_up_is_taken_back(shop: Shop) -> None:
+async def test_a_popup_closed_while_its_approval_is_under_way_is_no_giving_up(shop: Shop) -> None:
     order, imp_uid, secret = await opened(shop, channel_key=SPLIT)
     shop.gateway.faults = ["lost_after"]
     shop.gateway.blind = True
     await land(shop, imp_uid, secret, AUTHENTICATED)
     told = await checkout.outcome(shop.cx, order.request_id, closing=True)
     assert told is not None
-    assert (told.success, told.final, told.message) == (False, True, GAVE_UP)
+    assert (told.success, told.final, told.code) == (False, True, "F1010")
+    assert (await land(shop, imp_uid, secret, LEFT, closed=True)).code == "F1010", "nor is the window's own X"
     shop.gateway.blind = False
     await shop.pass_time(10 * MINUTE)
     p = await shop.payment(imp_uid)
-    assert (show(p).status, p.received, p.left) == (Status.FAILED, 1004, 0)
-    assert shop.gateway.trades[imp_uid].cancelled == 1004
-    assert await shop.webhooks(imp_uid) == []
+    assert (show(p).status, p.received, p.left) == (Status.PAID, 1004, 1004)
+    assert await shop.webhooks(imp_uid) == [f"{imp_uid}:approve#0"]
+
+
+async def test_an_approval_the_shop_refused_to_confirm_stays_refused(shop: Shop) -> None:
+    """The shop was told "failed" by its own word, so nothing may be approved, whatever the browser does next."""
+
+    async def refuses(_url: str, _body: bytes, _seconds: float) -> tuple[int | None, str | None]:
+        return 400, '{"reason": "재고 없음"}'
+
+    shop.cx.ask_shop = refuses
+    order, imp_uid, secret = await opened(shop, channel_key=SPLIT, confirm_url="https://shop.example/confirm")
+    for _ in range(2):
+        assert (await land(shop, imp_uid, secret, AUTHENTICATED)).message.endswith("(상세사유 : 재고 없음)")
+    told = await checkout.outcome(shop.cx, order.request_id, closing=True)
+    assert told is not None
+    assert (told.success, told.final) == (False, True)
+    await shop.pass_time(20 * MINUTE)
+    assert (await shop.shown(imp_uid)).status == "failed"
+    assert not [c for c in shop.gateway.calls if c.startswith("approve")]
 
 
 # ---------------------------------------------------------------- what the page learns

@@ -509,7 +509,7 @@ async def landed(cx: Context, imp_uid: str, secret: str, landing: Landing | None
         if not judge(stored).final and landing is not None:
             if isinstance(found, Declined) and hopeful:
                 stored = await _fail(cx, imp_uid, found.code, found.message, proven=True)
-            elif claim == "failed" or closed:
+            elif (claim == "failed" or closed) and not _is_being_approved(stored):
                 code, message = reason_of(landing, closed=closed)
                 stored = await _fail(cx, imp_uid, code, message, proven=isinstance(found, Declined))
     return await _finish(cx, judge(stored))
@@ -532,6 +532,12 @@ def _begin_approval(imp_uid: str, auth_tid: str, now: Instant) -> Tx[Stored | No
     yield from payments.set_extra(imp_uid, extra)
     yield from payments.check_anew(attempt.id, now + LEASE_MS)  # as soon as for any other question
     return stored
+
+
+def _is_being_approved(stored: Stored) -> bool:
+    """Whether the approval of what the buyer authenticated was asked for, and its result is open."""
+    attempt = stored.payment.pay_attempt
+    return attempt is not None and attempt.is_open and bool(json.loads(stored.row.extra)["window"].get("auth"))
 
 
 async def _approve(cx: Context, imp_uid: str, auth_tid: str) -> None:
@@ -602,8 +608,12 @@ async def outcome(cx: Context, request_id: str, *, closing: bool) -> Verdict | N
         return None
     if closing and not judge(stored).final:
         imp_uid = stored.payment.imp_uid
-        stored, found = await _find_out(cx, imp_uid, cx.patience_s * 30)
+        approving = _is_being_approved(stored)
+        stored, found = await _find_out(cx, imp_uid, cx.budget_s * 0.7 if approving else cx.patience_s * 30)
         if not judge(stored).final:
+            if approving or _is_being_approved(stored):
+                # Nobody gave up: the buyer was authenticated, and it is we who asked for the money.
+                return replace(judge(stored), final=True)
             stored = await _fail(cx, imp_uid, GAVE_UP_CODE, GAVE_UP, proven=isinstance(found, Declined))
     verdict = judge(stored)
     return await _finish(cx, verdict) if verdict.final else verdict
