@@ -546,7 +546,7 @@ async def test_an_approval_the_shop_refused_to_confirm_stays_refused(shop: Shop)
     shop.cx.ask_shop = refuses
     order, imp_uid, secret = await opened(shop, channel_key=SPLIT, confirm_url="https://shop.example/confirm")
     for _ in range(2):
-        assert (await land(shop, imp_uid, secret, AUTHENTICATED)).message.endswith("(상세사유 : 재고 없음)")
+        assert str((await land(shop, imp_uid, secret, AUTHENTICATED)).message).endswith("(상세사유 : 재고 없음)")
     told = await checkout.outcome(shop.cx, order.request_id, closing=True)
     assert told is not None
     assert (told.success, told.final) == (False, True)
