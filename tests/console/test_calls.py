@@ -114,6 +114,42 @@ async def test_wrong_tokens_secrets_paths_and_bodies_are_explained(console: Cons
     assert "올바른 JSON 객체가 아니어서" in await said()
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [
+        ("GET", "/payments/find/m-1/paid", "/payments/find/{merchant_uid}/{payment_status}"),
+        ("GET", "/payments/find/m-1", "/payments/find/{merchant_uid}"),
+        ("GET", "/payments/status/paid?limit=5", "/payments/status/{payment_status}"),
+        ("GET", "/cards/361", "/cards/{card_standard_code}"),
+        ("GET", "/banks/004/", "/banks/{bank_standard_code}"),
+        ("GET", "/kakao/payment", "/kakao/{rest}"),
+        ("PUT", "/vbanks", "/vbanks"),
+        ("GET", "/payments/cancel", None),
+    ],
+)
+async def test_every_path_is_known_by_its_documents_name(
+    shop: Caller, method: str, path: str, operation: str | None
+) -> None:
+    await shop.call(method, path)
+    row = (await shop.rows())[0]
+    assert (row.method, row.operation) == (method, operation)
+    assert "unknown" not in row.params
+
+
+async def test_what_browsers_ask_for_by_themselves_is_no_call(shop: Caller) -> None:
+    before = len(await shop.rows())
+    for path in (
+        "/users/pg/imp00000000",
+        "/payments/success",
+        "/favicon.ico",
+        "/playground",
+        "/docs",
+        "/v1/iamport.js",
+    ):
+        await shop.client.get(path)
+    assert len(await shop.rows()) == before
+
+
 async def test_an_old_token_is_still_its_stores(console: Console, shop: Caller) -> None:
     console.clock.advance(60 * 60_000)
     assert (await shop.call("GET", "/payments/imp_1")).status_code == 401

@@ -87,6 +87,9 @@ IGNORED_IN_THE_WINDOW: Final[Mapping[str, Mapping[str, str]]] = {
 """What `IMP.request_pay` takes and Naru does not use, and why."""
 
 _WINDOW = "IMP.request_pay"
+_PAGES: Final = frozenset({"/users/pg/{imp_code}", "/payments/success", "/payments/fail"})
+"""What browsers ask for by themselves."""
+_VARIABLE = re.compile(r"\{[^}]*\}")
 _NAME = re.compile(r"[A-Za-z_][\w.\-\[\]]{0,59}\Z", re.ASCII)
 _DIGITS = re.compile(r"\d{6}")
 _INDEX = re.compile(r"\[\d*\]|\.\d+(?=\.|\Z)")
@@ -177,24 +180,40 @@ def _flat(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list[t
     return found
 
 
+def _shape(path: str) -> str:
+    """A path without the names of its variables: the document and the routes have their own."""
+    return _VARIABLE.sub("{}", path).rstrip("/")
+
+
 @cache
 def _operations() -> dict[tuple[str, str], dict[str, Any]]:
-    return {(o["method"].upper(), o["path"]): o for o in openapi.table()["operations"]}
+    return {(o["method"].upper(), _shape(o["path"])): o for o in openapi.table()["operations"]}
 
 
 @cache
-def _known(method: str, path: str) -> tuple[frozenset[str], dict[str, Mapping[str, str]]]:
-    """The names that an operation uses, and those that it ignores with the reason."""
+def _operation(method: str, template: str) -> str | None:
+    """The path as the document writes it; a route's own where the document has none."""
+    found = _operations().get((method, _shape(template)))
+    return template if found is None else str(found["path"])
+
+
+@cache
+def _known(method: str, path: str) -> tuple[frozenset[str], dict[str, Mapping[str, str]]] | None:
+    """The names that an operation uses, and those that it ignores with the reason; None for one without a document."""
     if path == _WINDOW:
         return IN_THE_WINDOW, dict(IGNORED_IN_THE_WINDOW)
-    params = _operations()[method, path]["params"]
+    found = _operations().get((method, _shape(path)))
+    if found is None:
+        return None
+    params = found["params"]
     ignored = {p["name"].partition("[")[0]: p["ignored"] for p in params if "ignored" in p}
     used = frozenset(p["name"].partition("[")[0] for p in params if "ignored" not in p)
     return used | {"_token"}, {n: why for n, why in ignored.items() if n not in used}
 
 
 def _params(method: str, operation: str | None, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    used, ignored = _known(method, operation) if operation else (frozenset[str](), dict[str, Mapping[str, str]]())
+    known = _known(method, operation) if operation else None
+    used, ignored = known or (frozenset[str](), dict[str, Mapping[str, str]]())
     made: list[dict[str, Any]] = []
     for name, value in _flat(values):
         top = name.partition(".")[0].partition("[")[0]
@@ -204,7 +223,7 @@ def _params(method: str, operation: str | None, values: Mapping[str, Any]) -> li
             note["value"] = shown
         elif value in (None, ""):
             note["empty"] = True
-        if operation is None or top in used:
+        if known is None or top in used:
             pass
         elif top in ignored:
             note["ignored"] = ignored[top]
@@ -303,7 +322,9 @@ class CallLog:
             operation: str | None = _WINDOW
             imp_code, code, message, imp_uid = told_page_
         else:
-            operation = template if (method, template) in _operations() else None
+            if template in _PAGES:
+                return
+            operation = _operation(method, template) if template and status != 405 else None
             facts["body"] = _body_kind(scope.get(SEEN_BODY))
             facts["token"] = _token_kind(headers, scope["query_string"])
             if operation is None and not template and not facts["token"] and method == "GET":
