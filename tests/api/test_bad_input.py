@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 import uvicorn
+from tests.api.windows import request_pay
 from tests.cluster import Cluster, run_async
 from tests.live import Live, free_port, live
 from tests.live import serving as served
@@ -259,6 +260,21 @@ def test_guessing_a_secret_is_stopped_and_who_knows_it_is_not(fresh: Live) -> No
     assert statuses == [401] * 20 + [429] * 2
     assert fresh.get_token(imp_key="guessed", imp_secret="x").headers["retry-after"] == "60"
     assert fresh.get_token().code == 0
+
+
+def test_windows_from_one_address_are_opened_up_to_a_limit(fresh: Live) -> None:
+    hold_the_clock(fresh)
+    for _ in range(599):
+        fresh.send("POST", "/sdk/window", b"request=%7B%7D")
+    opened, page = request_pay(fresh)
+    assert fresh.get(f"/payments/find/{opened['params']['merchant_uid']}").response["status"] == "ready"
+    refused, page = request_pay(fresh)
+    assert "요청이 너무 많습니다" in page.body.decode()
+    assert fresh.get(f"/payments/find/{refused['params']['merchant_uid']}").status == 404
+    assert isinstance(fresh.parts.cx.clock, ManualClock)
+    fresh.parts.cx.clock.advance(60_000)
+    again, page = request_pay(fresh)
+    assert fresh.get(f"/payments/find/{again['params']['merchant_uid']}").code == 0
 
 
 # ── slow ones ────────────────────────────────────────────────────────────────

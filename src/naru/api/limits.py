@@ -1,4 +1,5 @@
-"""How often somebody may get it wrong. Only failures count, so nobody who gets it right is ever held up.
+"""How often somebody may get it wrong. Only failures count, so nobody who gets it right is ever held up;
+but for payment windows, which anybody may open and each of which is a row: those are counted all.
 
 Counted in each process by itself: several of them allow so many times more, which is still far too few
 to guess a secret or to fill a disk.
@@ -51,3 +52,5 @@ class Limits:
     """Wrong secrets per caller: behind a proxy that is not named as trusted, all callers are one."""
     notices: Limit = field(default_factory=lambda: Limit(120))
     """Notis per sender that are not sealed with a key of ours; more of those are refused without being kept."""
+    windows: Limit = field(default_factory=lambda: Limit(600))
+    """Windows per address. A telephone company's address is that of many buyers, so there may be many."""

@@ -18,7 +18,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from naru.api import answers, calls, pages, wire
-from naru.api.guard import ApiRequest, context, remote
+from naru.api.guard import ApiRequest, context, limits, remote
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import Instant, from_kst
 from naru.service import checkout
@@ -197,7 +197,10 @@ async def window(request: ApiRequest) -> Response[str]:
     body = await request.body()
     text = wire.parse_form(body.decode("utf-8", "replace")).get("request") if len(body) <= MAX_REQUEST else None
     envelope = read_envelope(text if isinstance(text, str) else "")
+    allowed, who = limits(request).windows, remote(request)
     try:
+        allowed.demand(who, cx.clock())
+        allowed.failed(who, cx.clock())
         opened = await checkout.open_window(cx, read_order(request, envelope))
     except Refused as refusal:
         _note(request, envelope, refusal)
