@@ -151,6 +151,20 @@ class OutboxMachine(RuleBasedStateMachine):
         if mine:
             o.state, o.run_at = "dead" if at is None else "open", at
 
+    @rule(kind=st.sampled_from(KINDS), done=st.booleans())
+    def one_oversleeps(self, kind: str, done: bool) -> None:
+        """And wakes up when the other has its job."""
+        self.owe(0, kind, 0)
+        self.claim("one", kind)
+        if not self.held["one"]:
+            return
+        self.now += LEASE_MS
+        self.claim("two", kind)
+        if done:
+            self.finish("one", len(self.held["one"]) - 1)
+        else:
+            self.fail("one", len(self.held["one"]) - 1, 0)
+
     @precondition(lambda self: any(self.held.values()))
     @rule(worker=st.sampled_from(WORKERS))
     def die(self, worker: str) -> None:
