@@ -32,7 +32,12 @@ def test_whatever_the_description_allows_is_answered_in_words(naru: Live) -> Non
     for operation in operations:
 
         @seed(20_260_101)
-        @settings(max_examples=EACH, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=EACH,
+            deadline=None,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+        )
         @given(case=operation.as_strategy())
         def asked(case: Any) -> None:
             before = touched(naru)

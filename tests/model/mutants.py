@@ -48,6 +48,10 @@ RECONCILE, MAIL, WIRE = "service/reconcile.py", "store/mail.py", "api/wire.py"
 MESSAGES, CRYPTO = "connectors/hecto/messages.py", "connectors/hecto/crypto.py"
 
 BUSY = "    if p.open_work:\n        raise Refused(Why.CANCEL_BUSY)\n"
+OPEN_WORK = (
+    "        return next((a for a in self.attempts if a.op in (Op.CANCEL, Op.CHANGE, Op.REVOKE) and a.is_open), None)\n"
+)
+"""Two places look at it: who waits for his turn, and the rule itself."""
 MISTAKES = (
     Mistake("fold", "an approval of another amount pays", PAYMENT,
             "            if outcome.amount != attempt.amount:\n                return Applied(\n                    unless_final(p, attempt, State.UNKNOWN, None, \"승인 금액 불일치\", now),",
@@ -62,7 +66,7 @@ MISTAKES = (
     Mistake("fold", "a late approval overrules what was told", PAYMENT,
             "                elif p.void in (Void.NO, Void.TRIAL) and attempt.told is Told.FAILED:",
             "                elif False:"),
-    Mistake("gateway", "no busy check: two cancels may be open", PAYMENT, BUSY, ""),
+    Mistake("gateway", "no busy check: two cancels may be open", PAYMENT, OPEN_WORK, "        return None\n"),
     Mistake("gateway", "the cancel's round counts refused ones too", PAYMENT,
             "a.org_tid == tid and a.state is State.DONE)", "a.org_tid == tid)"),
     Mistake("gateway", "the cancel's round is always the first", PAYMENT,
@@ -96,7 +100,7 @@ MISTAKES = (
     Mistake("accounts", "an account that was told as failed stays open", SETTLE,
             "        return (p.with_attempt(revoke) if revoke is not None else p), alarms, {}",
             "        return p, alarms, {}"),
-    Mistake("accounts", "two refunds may be open", PAYMENT, BUSY, ""),
+    Mistake("accounts", "two refunds may be open", PAYMENT, OPEN_WORK, "        return None\n"),
     Mistake("outbox", "claiming sets no lease", MAIL,
             "    .values(run_at=bindparam(\"lease_until\"), tries=jobs.c.tries + 1)",
             "    .values(run_at=bindparam(\"lease_until\") * 0 + jobs.c.run_at, tries=jobs.c.tries + 1)"),
