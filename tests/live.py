@@ -119,17 +119,16 @@ class ShopServer:
 
 
 @contextmanager
-def shop_server() -> Generator[ShopServer]:
-    """A shop on a free port."""
-    made = ShopServer()
+def listening(answer: Callable[[Hook], tuple[int, bytes, str]]) -> Generator[str]:
+    """A server on a free port that answers POSTs with a status, a body and its type. Yields its address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            hook = Hook(self.path, self.headers["Content-Type"] or "", body)
-            status, text = made.answer(hook)
-            made.hooks.append(hook)
-            self.send_response(made.statuses.pop(0) if made.statuses else status)
+            status, text, kind = answer(Hook(self.path, self.headers["Content-Type"] or "", body))
+            self.send_response(status)
+            if kind:
+                self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
@@ -139,13 +138,26 @@ def shop_server() -> Generator[ShopServer]:
 
     web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     web.daemon_threads = True
-    made.url = f"http://127.0.0.1:{web.server_address[1]}"
     threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
-        yield made
+        yield f"http://127.0.0.1:{web.server_address[1]}"
     finally:
         web.shutdown()
         web.server_close()
+
+
+@contextmanager
+def shop_server() -> Generator[ShopServer]:
+    """A shop on a free port."""
+    made = ShopServer()
+
+    def answer(hook: Hook) -> tuple[int, bytes, str]:
+        status, text = made.answer(hook)
+        made.hooks.append(hook)
+        return (made.statuses.pop(0) if made.statuses else status), text, ""
+
+    with listening(answer) as made.url:
+        yield made
 
 
 def since_ten_ms() -> int:

@@ -24,6 +24,7 @@ MODELS = {
     "fold": ("tests/unit/test_payment.py",),
     "gateway": ("tests/model/test_gateway_model.py", "-k", "sqlite"),
     "accounts": ("tests/model/test_account_model.py", "-k", "sqlite"),
+    "bank": ("tests/model/test_bank_model.py", "-k", "sqlite"),
     "outbox": ("tests/model/test_outbox_model.py", "-k", "sqlite"),
     "wire": ("tests/model/test_wire_model.py",),
     "messages": ("tests/unit/test_hecto_messages.py", "tests/contract/test_hecto_vectors.py"),
@@ -101,6 +102,34 @@ MISTAKES = (
             "        return (p.with_attempt(revoke) if revoke is not None else p), alarms, {}",
             "        return p, alarms, {}"),
     Mistake("accounts", "two refunds may be open", PAYMENT, OPEN_WORK, "        return None\n"),
+    Mistake("bank", "a deposit told twice counts twice", VBANK,
+            "    known = next((e for e in p.entries if e.id == deposit.id), None)\n", "    known = None\n    deposit = replace(deposit, id=f\"{deposit.id}:{len(p.entries)}\")\n"),
+    Mistake("bank", "an account that was told as failed stays open", SETTLE,
+            "        return (p.with_attempt(revoke) if revoke is not None else p), alarms, {}",
+            "        return p, alarms, {}"),
+    Mistake("bank", "the refund's round is always the first", PAYMENT,
+            "        return 1 + sum(1 for a in self.attempts if a.op is Op.CANCEL and a.org_tid == tid and a.state is State.DONE)",
+            "        return 1"),
+    Mistake("bank", "a refund without an answer is taken for refused", PAYMENT,
+            "unless_final(p, attempt, State.UNKNOWN, outcome.code or None, outcome.message, now), alarm)\n        case _:\n            assert_never(outcome)\n\n\ndef absorb_cancelled",
+            "unless_final(p, attempt, State.DECLINED, outcome.code or None, outcome.message, now), alarm)\n        case _:\n            assert_never(outcome)\n\n\ndef absorb_cancelled"),
+    Mistake("bank", "a deposit that the bank takes back stays", VBANK,
+            "    entry_id = f\"reversal:{deposit.id}\"\n", "    return Applied(p)\n    entry_id = f\"reversal:{deposit.id}\"\n"),
+    Mistake("bank", "any amount pays", PAYMENT,
+            "            counts = (e for e in counts if e.amount == self.amount)\n", ""),
+    Mistake("bank", "an issue without an answer is taken for refused", VBANK,
+            "            alarm = f\"가상계좌 발급 응답이 요청과 일치하지 않습니다: {outcome.message}\" if outcome.mismatch else None\n            return Applied(unless_final(p, attempt, State.UNKNOWN,",
+            "            alarm = None\n            return Applied(unless_final(p, attempt, State.DECLINED,"),
+    Mistake("bank", "a change that was made is not written down", VBANK,
+            "            return Applied(replace(p, amount=attempt.amount, due=due))", "            return Applied(p)"),
+    Mistake("bank", "nobody reads the day's list", "service/statements.py",
+            "        await deposits.absorb_listed(cx, channel, theirs, since)\n", ""),
+    Mistake("bank", "a noti is answered OK and not read", "service/notices.py",
+            "    cx.crash(\"letter stored\")\n", "    cx.crash(\"letter stored\")\n    return True\n"),
+    Mistake("bank", "the checksum is not compared", PAYMENT,
+            "    if checksum and checksum != p.left:", "    if False:"),
+    Mistake("bank", "the banks' closing hours are forgotten", VBANK,
+            "    if closed(now):\n        raise Refused(Why.BANK_CLOSED, **facts)\n", ""),
     Mistake("outbox", "claiming sets no lease", MAIL,
             "    .values(run_at=bindparam(\"lease_until\"), tries=jobs.c.tries + 1)",
             "    .values(run_at=bindparam(\"lease_until\") * 0 + jobs.c.run_at, tries=jobs.c.tries + 1)"),
@@ -156,7 +185,8 @@ def noticed(mistake: Mistake, home: Path) -> bool:
     """Whether its model fails with the mistake in the code."""
     src = planted(mistake, home)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *MODELS[mistake.model]]
-    env = {**os.environ, "PYTHONPATH": str(src), "HYPOTHESIS_STORAGE_DIRECTORY": str(home / "hypothesis")}
+    env = {**os.environ, "PYTHONPATH": str(src), "HYPOTHESIS_STORAGE_DIRECTORY": str(home / "hypothesis"),
+           "NARU_MODEL_EXAMPLES": "60"}  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     if done.returncode not in (0, 1):
         raise RuntimeError(f"{mistake.what}: {done.stdout[-2000:]}{done.stderr[-2000:]}")

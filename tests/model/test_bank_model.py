@@ -9,17 +9,15 @@ on both sides, account by account.
 
 from __future__ import annotations
 
-import http.server
 import itertools
+import os
 import sys
-import threading
 import traceback
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -38,7 +36,7 @@ from naru.domain.values import DAY, HOUR, MINUTE, kst_midnight
 from naru.domain.vbank import closed
 from naru.service import doctor, setup
 from naru.store import mail, stores
-from tests.live import Answer, Live, live, send
+from tests.live import Answer, Hook, Live, listening, live, send
 
 REFUND = {"refund_holder": "홍길동", "refund_bank": "004", "refund_account": "12345678901234"}
 NUMBERS = {"fixed": "2022004000007", "unlimited": "2022011000077"}
@@ -89,19 +87,6 @@ class Died(BaseException):
     """The process is gone at a named point."""
 
 
-@dataclass(frozen=True)
-class Letter:
-    """A noti on its way to the gateway."""
-
-    path: str
-    content_type: str
-    body: bytes
-
-    @property
-    def fields(self) -> dict[str, str]:
-        return dict(parse_qsl(self.body.decode()))
-
-
 @dataclass
 class Postman:
     """Takes what the bank sends and brings it when the test says; the bank's question he asks at once."""
@@ -109,19 +94,19 @@ class Postman:
     url: str = ""
     gateway: str = ""
     prompt: bool = False
-    held: list[Letter] = field(default_factory=list)
-    heard: list[Letter] = field(default_factory=list)
+    held: list[Hook] = field(default_factory=list)
+    heard: list[Hook] = field(default_factory=list)
     """What the gateway has answered OK to."""
 
-    def bring(self, letter: Letter) -> None:
+    def bring(self, letter: Hook) -> None:
         """One delivery; what is not answered OK is kept for another try, as Hecto does."""
         got = self._pass_on(letter)
         (self.heard if (got.status, got.body) == (200, b"OK") else self.held).append(letter)
 
-    def _pass_on(self, letter: Letter) -> Answer:
+    def _pass_on(self, letter: Hook) -> Answer:
         return send(self.gateway, "POST", letter.path, letter.body, {"Content-Type": letter.content_type})
 
-    def take(self, letter: Letter) -> tuple[int, bytes, str]:
+    def take(self, letter: Hook) -> tuple[int, bytes, str]:
         """What the bank hears."""
         if "precheck" in letter.path:
             got = self._pass_on(letter)
@@ -137,29 +122,8 @@ class Postman:
 def postman() -> Generator[Postman]:
     """A postman at work."""
     made = Postman()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            status, text, kind = made.take(Letter(self.path, self.headers["Content-Type"] or "", body))
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.daemon_threads = True
-    made.url = f"http://127.0.0.1:{web.server_address[1]}"
-    threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
+    with listening(made.take) as made.url:
         yield made
-    finally:
-        web.shutdown()
-        web.server_close()
 
 
 @dataclass
@@ -597,7 +561,7 @@ def test_deposits_less_refunds_are_what_the_bank_says(machine: type[BankMachine]
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
         settings=settings(
-            max_examples=10 if dialect == "sqlite" else 3,
+            max_examples=int(os.environ.get("NARU_MODEL_EXAMPLES", "10")) if dialect == "sqlite" else 3,
             stateful_step_count=15,
             deadline=None,
             phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes: allow it by hand
