@@ -162,6 +162,10 @@ def test_a_rotating_account_over_the_api(naru: Live) -> None:
 def test_change_and_delete(naru: Live, fixed: dict[str, Any]) -> None:
     p = issue(naru, fixed)
     uid, due = p["imp_uid"], naru.now_s + 2 * 86400
+    unpaid = naru.post("/payments/cancel", {"imp_uid": uid, **REFUND})
+    assert (unpaid.code, (unpaid.message or "").split(" (")) == (
+        1, ["취소할 결제건이 존재하지 않습니다.", "입금 전인 가상계좌는 DELETE /vbanks/{imp_uid}로 말소합니다)"],
+    )  # fmt: skip
     missing = naru.call("PUT", f"/vbanks/{uid}", {"amount": 1})
     assert (missing.status, missing.code, "vbank_due" in (missing.message or "")) == (400, -1, True)
     changed = naru.call("PUT", "/vbanks", {"imp_uid": uid, "amount": 12_000, "vbank_due": due})

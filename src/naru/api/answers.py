@@ -96,6 +96,11 @@ def _day(yyyymmdd: str) -> str:
     return f"{yyyymmdd[:4]}-{yyyymmdd[4:6]}-{yyyymmdd[6:]}"
 
 
+def _cancel_nothing(facts: Facts) -> str:
+    hint = " (입금 전인 가상계좌는 DELETE /vbanks/{imp_uid}로 말소합니다)" if facts.get("unpaid_account") else ""
+    return f"취소할 결제건이 존재하지 않습니다.{hint}"
+
+
 _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
     Why.UNAUTHORIZED: (401, -1, "Unauthorized"),
     Why.TOO_MANY: (429, -1, "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요."),
@@ -126,7 +131,7 @@ _TABLE: dict[Why, tuple[int, int, str | Callable[[Facts], str]]] = {
             f"merchant_uid {f['merchant_uid']}의 다른 결제 요청 결과를 확인하고 있습니다. 잠시 후 다시 시도해 주세요."
         ),
     ),
-    Why.CANCEL_NOTHING: (200, 1, "취소할 결제건이 존재하지 않습니다."),
+    Why.CANCEL_NOTHING: (200, 1, _cancel_nothing),
     Why.CANCEL_UID_MISSING: (200, 1, "imp_uid 또는 merchant_uid를 지정해주셔야합니다."),
     Why.CANCEL_ALL_BACK: (200, 1, "이미 전액취소된 주문입니다."),
     Why.CANCEL_CHECKSUM: (

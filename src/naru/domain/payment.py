@@ -316,7 +316,7 @@ def show(p: Payment) -> Shown:
 def check_cancel(p: Payment, *, amount: int | None, checksum: int | None) -> None:
     """What can be refused without knowing which trade is to go back, in PortOne's order. Raises Refused."""
     if not p.received or p.voided:
-        raise Refused(Why.CANCEL_NOTHING)
+        raise Refused(Why.CANCEL_NOTHING, unpaid_account=p.is_account and not p.received)
     if p.left == 0:
         raise Refused(Why.CANCEL_ALL_BACK)
     if checksum and checksum != p.left:
