@@ -193,7 +193,13 @@ async def test_no_card_secret_or_token_is_ever_noted(console: Console, shop: Cal
     await shop.client.post("/sdk/window", data={"request": json.dumps({"imp_code": number, "params": order})})
     rows = await shop.rows()
     assert len(rows) > 90
+    await shop.get_token(imp_key=setup.DEV_IMP_SECRET)  # the two mixed up
+    hook = {"merchant_uid": "m-hook", "amount": 1, "notice_url": ["https://me:hidden1@a.kr/in?key=hidden2#hidden3"]}
+    await shop.call("POST", "/subscribe/payments/onetime", json=hook)
+    rows = await shop.rows()
     whole = "\n".join(str(tuple(r)) for r in rows)
+    assert "https://a.kr/in" in whole
+    assert "hidden" not in whole
     assert [n for n in (*NEEDLES, shop.token) if n in whole] == []
     assert '"card_number"' in whole
 

@@ -40,6 +40,7 @@ TIDY_EVERY: Final = 400
 LONGEST_BODY: Final = 64 * 1024
 LONGEST_VALUE: Final = 200
 SHORTEST_CARD: Final = 13
+LONGEST_KEY: Final = 40
 MOST_NAMES: Final = 60
 
 SHOWN: Final = frozenset(
@@ -94,6 +95,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.\-\[\]]{0,59}\Z", re.ASCII)
 _DIGITS = re.compile(r"\d{6}")
 _INDEX = re.compile(r"\[\d*\]|\.\d+(?=\.|\Z)")
 _OWN = re.compile(r"/(?:console|sdk|settle_payments|slips|docs|openapi|health|demo|playground|v1|js|_dev|favicon)")
+_ADDRESS = re.compile(r"(?i)(https?://)(?:[^/?#@\s]*@)?([^?#\s]*)\S*\Z")
 _KEY_TOLD = "naru.told"
 OFF_FOR_MS: Final = MINUTE
 """How long a live store is believed to be one without asking again."""
@@ -138,6 +140,11 @@ def harmless(text: str, most: int = LONGEST_VALUE) -> str:
     return text[:most]
 
 
+def _plain(text: str) -> str:
+    """An address without what may be a password in it: what stands before an @, and the query."""
+    return _ADDRESS.sub(r"\1\2", text) if "://" in text else text
+
+
 def _name(text: str) -> str:
     """A parameter's name. What is no name may be anything, a card number too."""
     if text in SHOWN or (_NAME.match(text) and not _DIGITS.search(text)):
@@ -153,10 +160,12 @@ def _value(name: str, value: Any) -> str | None:
             return "true" if value else "false"
         case int() | float():
             return harmless(str(value))
+        case str() if name == "imp_key" and len(value) > LONGEST_KEY:
+            return None  # by its length a secret that was put into the wrong field
         case str():
-            return harmless(value)
+            return harmless(_plain(value))
         case list() if all(isinstance(v, str | int) for v in cast("list[Any]", value)):
-            return harmless(", ".join(str(v) for v in cast("list[Any]", value)))
+            return harmless(", ".join(_plain(str(v)) for v in cast("list[Any]", value)))
         case _:
             return None
 
