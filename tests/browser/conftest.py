@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.browser.shop_page import ForeignShop, foreign_shop
+from tests.live import Live, live
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -58,6 +60,21 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def naru(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A running gateway, sandbox and shop; the sandbox must have nothing to complain about in the end."""
+    with live(migrated_sqlite, tmp_path_factory.mktemp("live")) as running:
+        yield running
+        assert running.complaints == []
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[ForeignShop]:
+    """A shop at an origin of its own."""
+    with foreign_shop() as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@ the REST API says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.browser.buyer import Buyer, failed
-from tests.browser.shop_page import ForeignShop, foreign_shop
-from tests.live import Live, live
+from tests.browser.shop_page import ForeignShop
+from tests.live import Live
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Dialog
@@ -20,19 +18,6 @@ GAVE_UP = "[결제포기] 사용자가 결제를 취소하셨습니다"
 WRONG = "파라메터가 올바르지 않습니다."
 NO_CHANNEL = "등록된 PG 설정 정보가 없습니다."
 MINUTE = 60_000
-
-
-@pytest.fixture(scope="module")
-def naru(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live(migrated_sqlite, tmp_path_factory.mktemp("live")) as running:
-        yield running
-        assert running.complaints == []
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[ForeignShop]:
-    with foreign_shop() as running:
-        yield running
 
 
 @pytest.fixture(params=["pc", "phone"])

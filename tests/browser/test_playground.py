@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-from tests.live import Live, live
+from tests.live import Live
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
 FITS = "document.documentElement.scrollWidth <= innerWidth"
-
-
-@pytest.fixture(scope="module")
-def naru(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live(migrated_sqlite, tmp_path_factory.mktemp("live")) as running:
-        yield running
-        assert running.complaints == []
 
 
 def visit(naru: Live, context: BrowserContext, language: str = "ko") -> tuple[Page, list[str]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.browser.buyer import Buyer, failed
-from tests.browser.shop_page import ForeignShop, foreign_shop
-from tests.live import Live, live
+from tests.browser.shop_page import ForeignShop
+from tests.live import Live
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -18,19 +16,6 @@ FITS = "document.documentElement.scrollWidth <= innerWidth"
 NOTHING_OVERFLOWS = """[...document.querySelectorAll('.pick span, button, .field')]
     .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"""
 PHONE: dict[str, Any] = {"pay_method": "phone", "company": "포트원", "company_en": "PortOne", "digital": True}
-
-
-@pytest.fixture(scope="module")
-def naru(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live(migrated_sqlite, tmp_path_factory.mktemp("live")) as running:
-        yield running
-        assert running.complaints == []
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[ForeignShop]:
-    with foreign_shop() as running:
-        yield running
 
 
 @pytest.fixture(params=["pc", "phone"])
