@@ -179,6 +179,8 @@ def payments_page(f: Filter, after: tuple[int, str] | None, most: int) -> Tx[lis
     values = _values(f) | {"most": most}
     if after is not None:
         values |= {"at": after[0], "imp_uid": after[1]}
+        if "until" in values:  # where the index is entered: the condition on both columns alone does not tell
+            values["until"] = min(f.until, after[0] + 1)
     rows = yield statement(**values)
     return rows
 
