@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 REQUEST_S = 30.0
 """How long a client may take to say its request, head and body; a connection that says nothing ends sooner too."""
+SWITCH_S = 0.001
 
 
 class Impatient(HttpToolsProtocol):
@@ -95,6 +97,8 @@ def serve(settings: Settings) -> None:
     from naru.app import build
 
     logs.set_up(level=settings.log_level, as_json=settings.log_json, for_good=True)
+    # A commit that is done, in its thread, waits so long at most until a busy event loop lets it say so.
+    sys.setswitchinterval(SWITCH_S)
     uvicorn.run(
         build(settings, on_open=lambda _parts: heap.loaded()),
         host=settings.host,

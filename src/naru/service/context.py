@@ -81,6 +81,8 @@ class Context:
     """First pause of one who waits for a twin; it doubles up to half a second."""
     heard: dict[str, int] = field(default_factory=dict[str, int])
     """Payments that were looked up for the first time, and when; the job runner writes them down."""
+    calling: set[str] = field(default_factory=set[str])
+    """API payments whose call to the PG this process is waiting for."""
     read_tokens: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     """Access tokens whose signature was found right: key id and issue time (s)."""
     _known: dict[tuple[str, object], _Known] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,7 +201,15 @@ async def charge(
         assert settled is not None
         return Charged(settled, known)
     work = _call_and_settle(cx, order, channel, imp_uid, now, card, billing_key, deadline, telling)
-    return await cx.to_the_end(work)
+    return await cx.to_the_end(_known_to_be_under_way(cx, imp_uid, work))
+
+
+async def _known_to_be_under_way(cx: Context, imp_uid: ImpUid, work: Coroutine[Any, Any, Charged]) -> Charged:
+    cx.calling.add(imp_uid)
+    try:
+        return await work
+    finally:
+        cx.calling.discard(imp_uid)
 
 
 async def _call(

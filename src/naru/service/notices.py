@@ -20,6 +20,8 @@ from naru.store.db import Tx
 log = logs.logger("notices")
 
 MAX_BODY = 16 * 1024
+OVERTAKEN_S = 0.25
+"""How long a noti that overtook the answer waits for it. Then it is the news: the answer may be lost."""
 
 
 async def receive(cx: Context, *, path: str, remote: str, content_type: str, body: bytes) -> bool:
@@ -91,6 +93,10 @@ async def _approved(
     cx: Context, notice: Notice, channel_ids: set[int], write_down: Callable[[Verdict], Tx[None]] | None
 ) -> Verdict:
     row = await cx.db.glance(payments.attempt_row, notice.attempt_id)
+    if row is not None and row.id in cx.calling and row.state == "asked":
+        # Our own call has not come back: settled twice it would take every lock twice, for one result.
+        await cx.turn(row.imp_uid, OVERTAKEN_S)
+        row = await cx.db.glance(payments.attempt_row, notice.attempt_id)
     if row is None or row.channel_id not in channel_ids or row.op != Op.PAY:
         return Verdict("unmatched", "나루가 보낸 주문번호가 아닙니다")
     verdict = Verdict("again" if row.state == "done" else "applied", None, row.imp_uid)
