@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 from naru.store import migrate
 from naru.store.db import Database, open_database
@@ -30,6 +31,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         first[item.path] = min(first[item.path], rank(item))
     items.sort(key=lambda item: first[item.path])
+
+
+# A planted mistake has only to be found, not to be told in the fewest steps (tests/model/mutants.py).
+settings.register_profile("found", phases=[Phase.explicit, Phase.generate])
 
 
 @pytest.fixture(scope="session")

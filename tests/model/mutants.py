@@ -184,7 +184,8 @@ def planted(mistake: Mistake, home: Path) -> Path:
 def noticed(mistake: Mistake, home: Path) -> bool:
     """Whether its model fails with the mistake in the code."""
     src = planted(mistake, home)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *MODELS[mistake.model]]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--hypothesis-profile=found",
+               *MODELS[mistake.model]]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(src), "HYPOTHESIS_STORAGE_DIRECTORY": str(home / "hypothesis"),
            "NARU_MODEL_EXAMPLES": "60"}  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST_S, check=False)
