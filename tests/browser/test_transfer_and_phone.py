@@ -24,6 +24,16 @@ def buyer(request: pytest.FixtureRequest, naru: Live, shop: ForeignShop) -> Buye
     return Buyer(naru, shop, context)
 
 
+@pytest.fixture
+def pc_buyer(naru: Live, shop: ForeignShop, pc: BrowserContext) -> Buyer:
+    return Buyer(naru, shop, pc)
+
+
+@pytest.fixture
+def phone_buyer(naru: Live, shop: ForeignShop, phone: BrowserContext) -> Buyer:
+    return Buyer(naru, shop, phone)
+
+
 def picks(buyer: Buyer, name: str) -> None:
     buyer.window.locator(f"label.pick:has([data-testid={name}])").click()
 
@@ -76,11 +86,11 @@ def test_a_transfer_from_the_chosen_bank(buyer: Buyer, naru: Live) -> None:
     ],
     ids=["too little in the account", "a wrong code", "the bank declines"],
 )
-def test_a_transfer_that_fails(buyer: Buyer, naru: Live, account: str, otp: str, outcome: str, code: str) -> None:
-    opens_transfer(buyer, account)
-    buyer.window.fill("[data-testid=otp]", otp)
-    buyer.window.click(f"[data-testid={outcome}]")
-    not_paid(buyer, naru, code)
+def test_a_transfer_that_fails(pc_buyer: Buyer, naru: Live, account: str, otp: str, outcome: str, code: str) -> None:
+    opens_transfer(pc_buyer, account)
+    pc_buyer.window.fill("[data-testid=otp]", otp)
+    pc_buyer.window.click(f"[data-testid={outcome}]")
+    not_paid(pc_buyer, naru, code)
 
 
 def test_a_phone_bill_of_the_chosen_telecom(buyer: Buyer, naru: Live) -> None:
@@ -98,11 +108,11 @@ def test_a_phone_bill_of_the_chosen_telecom(buyer: Buyer, naru: Live) -> None:
     [("000000", "approve", "MP60"), ("123456", "decline", "MP05")],
     ids=["a wrong code", "the telecom declines"],
 )
-def test_a_phone_bill_that_fails(buyer: Buyer, naru: Live, otp: str, outcome: str, code: str) -> None:
-    opens_phone(buyer)
-    buyer.window.fill("[data-testid=otp]", otp)
-    buyer.window.click(f"[data-testid={outcome}]")
-    not_paid(buyer, naru, code)
+def test_a_phone_bill_that_fails(phone_buyer: Buyer, naru: Live, otp: str, outcome: str, code: str) -> None:
+    opens_phone(phone_buyer)
+    phone_buyer.window.fill("[data-testid=otp]", otp)
+    phone_buyer.window.click(f"[data-testid={outcome}]")
+    not_paid(phone_buyer, naru, code)
 
 
 def not_paid(buyer: Buyer, naru: Live, code: str) -> None:

@@ -9,7 +9,7 @@
   var form = document.getElementById('form');
   var inputs = Array.prototype.slice.call(form.querySelectorAll('[data-path]'));
   var impCode = document.body.getAttribute('data-imp-code');
-  var timer = null;
+  var watched = 0;               // which of the orders looked at is the newest
 
   function at(id) { return document.getElementById(id); }
   function method() { return form.elements.pay_method.value; }
@@ -131,13 +131,19 @@
     });
   }
 
-  function look(merchantUid, left) {
-    clearTimeout(timer);
+  /* Looks again and again at one order: a later call takes over from an earlier one, answers under way included. */
+  function look(merchantUid) {
+    watched += 1;
+    lookOnce(merchantUid, watched, POLLS);
+  }
+
+  function lookOnce(merchantUid, number, left) {
+    if (number !== watched) { return; }
     fetch('/playground/seen?merchant_uid=' + encodeURIComponent(merchantUid), { cache: 'no-store' })
       .then(function (r) { return r.json(); })
       .then(function (answer) {
         var found = answer.response || {}, payment = found.payment;
-        if (payment) {
+        if (payment && number === watched) {
           show('payment', payment);
           showWebhooks(found.webhooks);
           at('links').hidden = false;
@@ -147,14 +153,16 @@
         }
       })
       .catch(function () { /* the next look will tell */ })
-      .then(function () { if (left > 0) { timer = setTimeout(function () { look(merchantUid, left - 1); }, POLL_MS); } });
+      .then(function () {
+        if (left > 0) { setTimeout(function () { lookOnce(merchantUid, number, left - 1); }, POLL_MS); }
+      });
   }
 
   function told(title, value, merchantUid) {
     at('told-title').textContent = title;
     show('told', value);
     at('state').textContent = value.error_msg || value.status || '';
-    if (merchantUid) { look(merchantUid, POLLS); }
+    if (merchantUid) { look(merchantUid); }
     at('result').scrollIntoView({ block: 'start' });
   }
 
@@ -208,7 +216,7 @@
       body: JSON.stringify({ merchant_uid: at('deposit').getAttribute('data-order') })
     }).then(function (r) { return r.json(); }).then(function (answer) {
       at('state').textContent = answer.code === 0 ? words.deposited : answer.message;
-      look(at('deposit').getAttribute('data-order'), POLLS);
+      look(at('deposit').getAttribute('data-order'));
     });
   });
   form.addEventListener('input', refresh);
