@@ -112,7 +112,14 @@ def run(
     commands = {"gateway": gateway, "sandbox": sandbox, "shop": shop}
     started = time.monotonic()
     # Their own sessions: a Ctrl-C in the terminal reaches this process only, which then ends them in order.
-    children = {name: subprocess.Popen(c, env=env, start_new_session=True) for name, c in commands.items()}  # noqa: S603
+    children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(*names: str) -> None:
+        for name in names:
+            children[name] = subprocess.Popen(commands[name], env=env, start_new_session=True)  # noqa: S603
+
+    # On two cores three programs that load at once are all late: the shop, which needs the others, comes last.
+    start("gateway", "sandbox")
 
     def end(_signal: int = 0, _frame: object = None) -> None:
         raise KeyboardInterrupt
@@ -122,6 +129,8 @@ def run(
         waiting = {gateway_url, f"http://{host}:{sandbox_port}", shop_url}
         while waiting:
             waiting = {u for u in waiting if not _ready(u)}
+            if gateway_url not in waiting and "shop" not in children:
+                start("shop")
             for name, child in children.items():
                 if child.poll() is not None:
                     print(f"naru: {name} ended with {child.returncode}", file=sys.stderr)
