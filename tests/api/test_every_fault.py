@@ -24,6 +24,7 @@ from naru.chaos.audit import Trade, sandbox_book
 from naru.domain.values import DAY, HOUR, MINUTE, SECOND
 from naru.sandbox.hecto import faults
 from naru.service import doctor
+from naru.store import mail
 
 READ_S = 0.4
 """How long the gateway waits for an answer here; twenty seconds in production."""
@@ -537,6 +538,37 @@ def test_every_noti_that_can_go_wrong(naru: Live, name: str) -> None:
         if name.endswith("unlimited account"):
             assert [d["amount"] for d in p["deposit_history"]] == [3_000], case.fault
     check_books(naru, [c for c in cases if not (lost_for_good and c.fault == "noti_lost {}")])
+
+
+# ---------------------------------------------------------------- lists
+
+
+@pytest.mark.slow
+def test_every_list_that_can_go_wrong(naru: Live) -> None:
+    """A day's list that is lost or nonsense is read again; one that differs calls a person and changes nothing."""
+    cases: list[Case] = []
+    for fault in sorted(faults.EXCHANGE):
+        case = card(naru, fault)
+        assert cancel_part(naru, case).code == 0
+        naru.fault(fault, message="M27", mid="nxca_jt_bi", **EXCHANGE[fault][0])
+        naru.pass_time(DAY)
+        nothing_waits(naru)
+        cases.append(case)
+    for case in cases:
+        p = find(naru, case)
+        assert p is not None
+        assert (p["status"], p["cancel_amount"]) == ("cancelled", 1_000), case.fault
+    check_books(naru, cases)
+
+    async def states() -> list[tuple[str, str]]:
+        parts = await open_parts(naru.settings)
+        try:
+            return [(a.kind, a.text) for a in await parts.db.read(mail.open_alarms) if a.kind == "statement"]
+        finally:
+            await parts.close()
+
+    differed = [text for _, text in run_async(states()) if "API 수기결제 카유 " in text]
+    assert len(differed) == 2, differed  # wrong_amount and wrong_ids
 
 
 # ---------------------------------------------------------------- the page

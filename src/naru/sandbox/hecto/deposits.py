@@ -116,10 +116,11 @@ def _paid(room: Room, issued: Trade, what: PayIn) -> Trade:
     """A rotating or fixed account: its issuance becomes the payment, of what really came in."""
     now = room.clock.now()
     room.book.run(
-        """UPDATE trades SET state = 'done', amount = ?, at_ms = ?,
+        """UPDATE trades SET state = 'done', amount = ?, at_ms = ?, appears_ms = min(appears_ms, ?),
                   detail = json_set(detail, '$.depositor', ?, '$.paidAt', ?) WHERE id = ?""",
         what.amount,
         now,
+        now,  # money in an account shows that it is there, whatever an inquiry was told
         what.depositor,
         clock.stamp(now),
         issued.id,

@@ -1,6 +1,7 @@
 """What the reconciliation host lists: the day's trades, and payouts with their fees."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +11,9 @@ from litestar.params import FromPath
 
 from naru.connectors.hecto import messages
 from naru.connectors.hecto.messages import BadMessage, Flaw, Message, Sheet, read_form
-from naru.sandbox.hecto import clock, codes, trades
+from naru.sandbox.hecto import clock, codes, connection, trades
 from naru.sandbox.hecto.desk import complain
+from naru.sandbox.hecto.faults import Fault
 from naru.sandbox.hecto.merchants import Merchant
 from naru.sandbox.hecto.room import Room
 from naru.sandbox.hecto.trades import Trade
@@ -36,7 +38,7 @@ def handlers(room: Room) -> list[HTTPRouteHandler]:
 
     async def sheet(
         request: Asked, mid: str, message: Message, rows: Callable[[dict[str, str], Merchant], list[dict[str, str]]]
-    ) -> Response[str]:
+    ) -> Response[Any]:
         columns = messages.TRANSACTION_COLUMNS if message is messages.TRANSACTIONS else messages.SETTLEMENT_COLUMNS
         try:
             asked, merchant = _open(room, message, {"mchtId": mid, **await fields(request)})
@@ -46,9 +48,10 @@ def handlers(room: Room) -> list[HTTPRouteHandler]:
             made = Sheet(str(wrong.args[0]), str(wrong.args[1]), [])
         except BadMessage:
             made = Sheet("ST09", "유효하지 않은 요청입니다.", [])
-        return Response(
-            messages.write_sheet(made, columns), status_code=200, headers={"Content-Type": "text/plain;charset=UTF-8"}
-        )
+        fault = room.faults.take_exchange(message, mid, "")
+        if fault is not None:
+            return await _spoilt(fault, request, made, columns)
+        return _plain(messages.write_sheet(made, columns).encode())
 
     def transactions(asked: dict[str, str], merchant: Merchant) -> list[dict[str, str]]:
         start = _day(asked["trdDtSt"])
@@ -64,19 +67,19 @@ def handlers(room: Room) -> list[HTTPRouteHandler]:
     settlements_path = messages.SETTLEMENTS.path.replace("{mchtId}", "{mcht_id:str}")
 
     @get(transactions_path)
-    async def get_transactions(request: Asked, mcht_id: FromPath[str]) -> Response[str]:
+    async def get_transactions(request: Asked, mcht_id: FromPath[str]) -> Response[Any]:
         return await sheet(request, mcht_id, messages.TRANSACTIONS, transactions)
 
     @post(transactions_path)
-    async def post_transactions(request: Asked, mcht_id: FromPath[str]) -> Response[str]:
+    async def post_transactions(request: Asked, mcht_id: FromPath[str]) -> Response[Any]:
         return await sheet(request, mcht_id, messages.TRANSACTIONS, transactions)
 
     @get(settlements_path)
-    async def get_settlements(request: Asked, mcht_id: FromPath[str]) -> Response[str]:
+    async def get_settlements(request: Asked, mcht_id: FromPath[str]) -> Response[Any]:
         return await sheet(request, mcht_id, messages.SETTLEMENTS, settlements)
 
     @post(settlements_path)
-    async def post_settlements(request: Asked, mcht_id: FromPath[str]) -> Response[str]:
+    async def post_settlements(request: Asked, mcht_id: FromPath[str]) -> Response[Any]:
         return await sheet(request, mcht_id, messages.SETTLEMENTS, settlements)
 
     return [get_transactions, post_transactions, get_settlements, post_settlements]
@@ -97,6 +100,40 @@ def _open(room: Room, message: Message, form: Mapping[str, str]) -> tuple[dict[s
             raise Wrong("ST92", "해쉬 값 불일치.") from None
         _note(room, message, form, "ST91", bad.field)
         raise Wrong("ST91", f"필수 파라미터 오류. ({bad.field})") from None
+
+
+def _plain(body: bytes, status: int = 200) -> Response[Any]:
+    return Response(body, status_code=status, headers={"Content-Type": "text/plain;charset=UTF-8"})
+
+
+async def _spoilt(fault: Fault, request: Asked, made: Sheet, columns: Sequence[str]) -> Response[Any]:
+    """The faults that a list can have; any other changes nothing, because a list moves no money."""
+    good = messages.write_sheet(made, columns).encode()
+    match fault.name:
+        case "request_lost" | "reset_before" | "reset_after" | "late_processing":
+            await connection.reset(request.scope, request.receive)
+        case "answer_lost":
+            await connection.hang(request.scope, request.receive)
+        case "delay":
+            await asyncio.sleep(fault.ms / 1000)
+        case "half_body":
+            return _plain(good[: len(good) // 2])
+        case "euc_kr":
+            return _plain(good.decode().encode("cp949"))
+        case "http_500":
+            return _plain(b"Internal Server Error", 500)
+        case "error_code" | "unknown_code":
+            refused = Sheet(fault.code, fault.text or "조회할 수 없습니다.", [])
+            return _plain(messages.write_sheet(refused, columns).encode())
+        case "wrong_amount" if made.rows:
+            first = {**made.rows[0], "amount": str(int(made.rows[0]["amount"]) + 1)}
+            return _plain(messages.write_sheet(Sheet(made.code, made.text, [first, *made.rows[1:]]), columns).encode())
+        case "wrong_ids" if made.rows:
+            first = {**made.rows[0], "trdNo": made.rows[0]["trdNo"][:-1] + "_"}
+            return _plain(messages.write_sheet(Sheet(made.code, made.text, [first, *made.rows[1:]]), columns).encode())
+        case _:
+            pass
+    return _plain(good)
 
 
 def _note(room: Room, message: Message, form: Mapping[str, str], code: str, field: str) -> None:
