@@ -43,7 +43,7 @@ def enter(
         viewport={"width": width, "height": height}, java_script_enabled=script, locale="ko-KR"
     )
     context.set_default_timeout(15_000)
-    context.add_cookies([{"name": "naru_lang", "value": language, "url": place.naru.url}])
+    context.add_cookies([{"name": "naru_lang", "value": language, "url": f"{place.naru.url}/console/"}])
     if who:
         context.add_cookies([{"name": "naru_session", "value": who, "url": place.naru.url}])
     return context
@@ -56,7 +56,8 @@ def pages_of(place: Town) -> list[str]:
     bare = ("", "/payments", "/problems", "/billing", "/vbanks", "/webhooks", "/reconciliation")
     return [
         *(shop + path for path in (
-            "", "?days=180", "/payments", "/payments?q=nothing-like-it", "/payments/total", "/problems", "/channels",
+            "", "/volume?days=180", "/payments", "/payments?q=nothing-like-it", "/payments/total", "/problems",
+            "/channels",
             "/channels/new", "/channels/new?environment=live&use=window",
             "/channels/new?environment=test&use=api&mid=nxca_ks_gu", "/channels/channel-key-dev-window",
             "/channels/channel-key-dev-vbank", "/channels/channel-key-dev-keyin-auth/edit", "/billing", "/vbanks",
@@ -109,7 +110,7 @@ def test_every_page_is_accessible_and_fits(chromium: Browser, place: Town, axe: 
             wrong.append(f"{path} scrolls sideways")
         assert page.locator("h1").count() == 1, path
     # The other language has words of other lengths; it is where room is scarce that they matter.
-    context.add_cookies([{"name": "naru_lang", "value": other, "url": place.naru.url}])
+    context.add_cookies([{"name": "naru_lang", "value": other, "url": f"{place.naru.url}/console/"}])
     for path in pages_of(place) if size == "phone" else []:
         page.goto(place.naru.url + path, wait_until="domcontentloaded")
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):

@@ -242,7 +242,7 @@ async def test_every_page_opens_in_both_languages(console_anywhere: Console) -> 
     person = await console.user("o@x.kr", admin=True)
     for language in words.LANGUAGES:
         person.client.cookies.set("naru_lang", language)
-        for path in ("", "/payments", "/payments/total", f"/payments/{imp_uid}", "/problems", "/channels",
+        for path in ("", "/volume", "/payments", "/payments/total", f"/payments/{imp_uid}", "/problems", "/channels",
                      "/channels/new", "/channels/new?environment=live&use=window",
                      "/channels/new?environment=test&use=api&mid=nxca_ks_gu", "/channels/channel-key-dev-vbank",
                      "/channels/channel-key-dev-vbank/edit", "/webhooks", "/webhooks/settings", "/webhooks/1", "/keys",

@@ -33,6 +33,11 @@ def _methods(rows: list[Any]) -> list[dict[str, Any]]:
     return listed
 
 
+def _span(visit: Visit) -> str:
+    span = visit.query.text("days", 3)
+    return span if span in SPANS else "30"
+
+
 @page("")
 async def home(visit: Visit) -> Answer:
     """Counts at once; the charts follow (a part of the page, or the page itself without JavaScript)."""
@@ -40,21 +45,24 @@ async def home(visit: Visit) -> Answer:
     channels = await cx.db.read(stores.channels_of, store_id, cx.vault)
     counts = await cx.db.read(console.counts, store_id, cx.clock(), PATIENCE_MS)
     any_payment = await cx.db.read(console.any_payment, store_id)
-    span = visit.query.text("days", 3)
-    span = span if span in SPANS else "30"
+    span = _span(visit)
     steps = {
         "channel": any(not c.disabled for c in channels),
         "webhook": bool(visit.here.webhook_url or visit.here.webhook_url_test),
         "payment": any_payment,
     }
-    return await visit.page(
-        "home.html",
-        counts=counts,
-        steps=steps,
-        span=span,
-        spans=list(SPANS),
-        volume=await _volume(visit, channels, span),
-    )
+    return await visit.page("home.html", counts=counts, steps=steps, span=span, spans=list(SPANS))
+
+
+@page("/volume")
+async def volume(visit: Visit) -> Answer:
+    """Charts and rates of some days: a part of the first page, which does not wait for them, or a page by itself."""
+    channels = await visit.cx.db.read(stores.channels_of, visit.here.id, visit.cx.vault)
+    span = _span(visit)
+    found = await _volume(visit, channels, span)
+    if visit.is_part:
+        return visit.part("home_volume.html", volume=found)
+    return await visit.page("home_volume_page.html", volume=found, span=span)
 
 
 async def _volume(visit: Visit, channels: list[Any], span: str) -> dict[str, Any]:

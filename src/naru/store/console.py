@@ -171,8 +171,10 @@ def payments_page(f: Filter, after: tuple[int, str] | None, most: int) -> Tx[lis
         at = _base(f)
         query = _filtered(f, select(payments, at.label("at")))
         if after is not None:
+            # A bound that the index can seek to, then who of that instant was shown: an OR alone would read every
+            # page from the newest row on.
             query = query.where(
-                or_(at < bindparam("at"), (at == bindparam("at")) & (payments.c.imp_uid < bindparam("imp_uid")))
+                at <= bindparam("at"), or_(at < bindparam("at"), payments.c.imp_uid < bindparam("imp_uid"))
             )
         query = query.order_by(at.desc(), payments.c.imp_uid.desc()).limit(bindparam("most"))
         statement = _pages[key] = Statement(query)
