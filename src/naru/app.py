@@ -295,5 +295,6 @@ class RequestLog:
                 self._counters[scope["method"], status] = counter
             counter.inc()
             SECONDS.observe(seconds)
-            took = round(seconds * 1000, 1)
-            log.info("request.finished", method=scope["method"], path=scope["path"], status=status, ms=took)
+            if logs.tells_info():
+                took = round(seconds * 1000, 1)
+                log.info("request.finished", method=scope["method"], path=scope["path"], status=status, ms=took)

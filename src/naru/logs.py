@@ -34,6 +34,14 @@ scrubbed: list[int] = [0]
 _request: ContextVar[int] = ContextVar("naru_request", default=0)
 
 
+_told_from: list[int] = [logging.INFO]
+
+
+def tells_info() -> bool:
+    """Whether anybody hears what is said at info: for those who say much."""
+    return _told_from[0] <= logging.INFO
+
+
 def begin_request() -> None:
     """Give the request that begins here a number, which everything said meanwhile carries."""
     _request.set(getrandbits(64) or 1)
@@ -100,6 +108,7 @@ def _scrub_event(_logger: object, _name: str, event: MutableMapping[str, Any]) -
 def set_up(*, level: str = "info", as_json: bool = True, for_good: bool = False) -> None:
     """Configure structlog and the standard library's logging for this process; *for_good*, loggers remember it."""
     number = logging.getLevelNamesMapping()[level.upper()]
+    _told_from[0] = number
     renderer: Any = structlog.processors.JSONRenderer(serializer=_as_json)
     if not as_json:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -289,6 +289,10 @@ class CallLog:
         if scope["type"] != "http" or self.cx is None:
             await self.app(scope, receive, send)
             return
+        if self.room <= 0:  # a burst: do not even listen
+            self.dropped += not _OWN.match(scope["path"])
+            await self.app(scope, receive, send)
+            return
         status, parts = 0, list[bytes]()
 
         async def listening(message: Message) -> None:
