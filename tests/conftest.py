@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from naru.store import migrate
 from naru.store.db import Database, open_database
@@ -33,6 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: first[item.path])
 
 
+# How quickly an example is drawn says something about the machine only.
+settings.register_profile(
+    "patient",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("patient")
 # A planted mistake has only to be found, not to be told in the fewest steps (tests/model/mutants.py).
 settings.register_profile("found", phases=[Phase.explicit, Phase.generate])
 
