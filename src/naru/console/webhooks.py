@@ -86,6 +86,8 @@ async def test(visit: Visit) -> Answer:
     status, error, took = await visit.request.app.state["probe"](visit.here, url)
     if status is not None and 200 <= status < 300:
         return await visit.go(visit.back, "webhooks.test_good", status=status, ms=took)
+    if error is not None and error.startswith("ForbiddenTarget"):
+        return await visit.go(visit.back, "webhooks.test_private", "bad")
     return await visit.go(visit.back, "webhooks.test_bad", "bad", problem=error or f"HTTP {status}", ms=took)
 
 
