@@ -255,7 +255,7 @@ async def detail(visit: Visit) -> Answer:
     return await visit.page(
         "payment.html", receipts=offer, receipts_why=why, identifiers=IDENTIFIERS, kinds=KINDS,
         slip=state["slip_address"](row, visit.cx),
-        said=[(x, json.loads(x.sent), json.loads(x.got)) for x in said],
+        said=[(x, json.loads(x.got)) for x in said],
         most_messages=MOST_MESSAGES,
         row=row, whole=whole, channel=channels.get(row.channel_id), left=left, left_of=left_of,
         came=came, back=back, first_left=first_left, voided=voided, open_cancel=open_cancel,
