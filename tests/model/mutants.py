@@ -116,7 +116,7 @@ MISTAKES = (
     Mistake("bank", "a deposit that the bank takes back stays", VBANK,
             "    entry_id = f\"reversal:{deposit.id}\"\n", "    return Applied(p)\n    entry_id = f\"reversal:{deposit.id}\"\n"),
     Mistake("bank", "any amount pays", PAYMENT,
-            "            counts = (e for e in counts if e.amount == self.amount)\n", ""),
+            "(e for e in counts if e.amount == self.amount)", "(e for e in counts if e.amount)"),
     Mistake("bank", "an issue without an answer is taken for refused", VBANK,
             "            alarm = f\"가상계좌 발급 응답이 요청과 일치하지 않습니다: {outcome.message}\" if outcome.mismatch else None\n            return Applied(unless_final(p, attempt, State.UNKNOWN,",
             "            alarm = None\n            return Applied(unless_final(p, attempt, State.DECLINED,"),

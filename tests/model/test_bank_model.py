@@ -48,18 +48,19 @@ FAULTS = st.sampled_from(
     + ["request_lost", "reset_before", "reset_after", "answer_lost", "half_body", "http_500", "http_500 before",
        "unknown_code", "error_code", "wrong_hash", "wrong_amount", "noti_early"]
 )  # fmt: skip
+LOST_ANSWERS = st.sampled_from(["", "reset_after", "half_body", "http_500 twice", "half_body twice", "unknown_code"])
 DEATHS = st.sampled_from([""] * 6 + ["asked", "answered"])
 WHICH = st.integers(0, 9)
-TROUBLE: dict[str, Any] = {"fault": FAULTS, "death": DEATHS, "prompt": st.sampled_from([True, False])}
 PROMPT = st.sampled_from([True, False])
+TROUBLE: dict[str, Any] = {"fault": FAULTS | LOST_ANSWERS, "death": DEATHS, "prompt": PROMPT}
 STEPS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
     "pay_in": (
         4, {"kind": KINDS, "off": st.sampled_from([0, 0, 0, -1, 1]), "simulator": st.booleans(), "prompt": PROMPT}
     ),
     "refund": (
         4,
-        {"kind": KINDS, "share": st.sampled_from(["most", "1", "all", "too much"]),
-         "stale": st.sampled_from([False, False, False, True]), **TROUBLE},
+        {"kind": KINDS, "share": st.sampled_from(["most", "1", "all", "most", "1", "too much"]),
+         "stale": st.sampled_from([False] * 5 + [True]), **TROUBLE},
     ),
     "a_noti_arrives": (3, {"which": WHICH, "twice": st.booleans()}),
     "change": (2, {"kind": KINDS, "amount": AMOUNTS, "hours": st.sampled_from([48, 1]), **TROUBLE}),
@@ -272,9 +273,7 @@ class BankMachine(RuleBasedStateMachine):
             if point == death:
                 raise Died
 
-        if fault:
-            name, _, where = fault.partition(" ")
-            self.naru.fault(name, where=where)
+        self.misbehave(fault)
         self.naru.parts.cx.crash, self.post.prompt = die, prompt
         before = self.bank() if closed(self.now) else None
         try:
@@ -289,6 +288,12 @@ class BankMachine(RuleBasedStateMachine):
         died = answer.status == 500 and b"Internal Server Error" in answer.body
         assert died or answer.status != 500, answer.body
         return None if died else answer
+
+    def misbehave(self, fault: str) -> None:
+        """The next answer of the other side is like that (``before`` it has done anything), or the next two."""
+        name, _, how = fault.partition(" ")
+        if name:
+            self.naru.fault(name, where=how if how == "before" else "", times=2 if how == "twice" else 1)
 
     def ours(self, kind: str) -> dict[str, Any] | None:
         """The shop's newest payment of a kind."""
@@ -331,7 +336,11 @@ class BankMachine(RuleBasedStateMachine):
     def revoke(self, kind: str, fault: str, death: str, prompt: bool) -> None:
         if (p := self.ours(kind)) is None:
             return
+        held = self.bank().get(p["imp_uid"], Held())
         answer = self.ask(fault, death, prompt, "DELETE", f"/vbanks/{p['imp_uid']}", {})
+        if answer is not None and answer.code != 0 and not held.revoked and held != Held():
+            gone = self.bank()[p["imp_uid"]].revoked
+            assert not gone or "확인하고 있습니다" in (answer.message or ""), "what happened was told as refused"
         if answer is not None and answer.code == 0:
             assert self.bank()[p["imp_uid"]].revoked
             assert answer.response["status"] == ("cancelled" if kind == "unlimited" else "failed")
@@ -353,6 +362,8 @@ class BankMachine(RuleBasedStateMachine):
         answer = self.ask(fault, death, prompt, "POST", "/payments/cancel", given)
         after = self.bank()
         went = before[p["imp_uid"]].left - after[p["imp_uid"]].left
+        if went and answer is not None and answer.code != 0:
+            assert "확인하고 있습니다" in (answer.message or ""), "what happened was told as refused"
         if known == 0 and before[p["imp_uid"]].left:
             return  # money that paid nothing (not the amount, or after "failed"): it may go back
         if known == 0 or stale or share == "too much":
@@ -414,9 +425,7 @@ class BankMachine(RuleBasedStateMachine):
             self.post.bring(self.post.heard[which % len(self.post.heard)])
 
     def time_passes(self, ms: int, fault: str, prompt: bool) -> None:
-        if fault:
-            name, _, where = fault.partition(" ")
-            self.naru.fault(name, where=where)
+        self.misbehave(fault)
         self.post.prompt = prompt
         try:
             self.naru.pass_time(ms)

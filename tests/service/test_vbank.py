@@ -888,6 +888,20 @@ async def test_a_deposit_after_the_due_date_is_refused_to_the_second(shop: Shop)
     assert await ask(shop, FIXED, 10_000) is Precheck.EXPIRED
 
 
+async def test_a_number_that_has_a_new_holder_at_once_keeps_its_deposits_apart(shop: Shop) -> None:
+    """Revoked and issued again within the seconds that clocks may be apart; the notis come late, and twice."""
+    first = await unlimited(shop)
+    told = shop.gateway.bank.deposit(UNLIMITED, 1_000)
+    late = shop.gateway.bank.deposit(UNLIMITED, 2_000)
+    await shop.hear(told)
+    shop.clock.advance(1_000)
+    await vbank.revoke(shop.cx, 1, first)
+    second = await unlimited(shop)
+    for notice in (told, late, late, shop.gateway.bank.deposit(UNLIMITED, 4_000)):
+        await shop.hear(notice)
+    assert [(await shop.payment(x)).received for x in (first, second)] == [3_000, 4_000]
+
+
 # ---------------------------------------------------------------- the notice address
 
 

@@ -64,12 +64,12 @@ def _of_attempt(attempt_id: str, channel_ids: Iterable[int]) -> Tx[str | None]:
 def of_number(mid: str, number: str, at: int, channel_ids: Iterable[int], *, unlimited: bool | None) -> Tx[str | None]:
     """The payment that had an account number at a time (UTC ms).
 
-    The newest that had been asked for and not been revoked by then; the PG's seconds may be a little
-    behind ours. If none fits, the newest that was not refused.
+    The newest that had been asked for and not been revoked by then, to the second that the PG tells; then one that
+    fits when the clocks are a little apart. If none does, the newest that was not refused.
     """
     ids = set(channel_ids)
     rows = yield from accounts.of_number(mid, number)
-    newest: str | None = None
+    held: list[tuple[str, int, int | None]] = []
     for row in rows:
         if row.channel_id not in ids or (unlimited is not None and (row.account == "3") is not unlimited):
             continue
@@ -78,17 +78,21 @@ def of_number(mid: str, number: str, at: int, channel_ids: Iterable[int], *, unl
         asked, revoked = stored.payment.pay_attempt, stored.payment.revoked
         if asked is None or asked.state in (State.DECLINED, State.NOT_SENT):
             continue
-        ended = revoked.settled_at if revoked is not None else None
-        if row.started_at <= at + CLOCKS_APART_MS and (ended is None or at <= ended + CLOCKS_APART_MS):
-            return row.imp_uid  # type: ignore[no-any-return]
-        newest = newest or row.imp_uid
-    return newest
+        held.append((row.imp_uid, row.started_at, revoked.settled_at if revoked is not None else None))
+    for early, late in ((SECOND - 1, 0), (CLOCKS_APART_MS, CLOCKS_APART_MS)):
+        for imp_uid, since, until in held:
+            if since <= at + early and (until is None or at <= until + late):
+                return imp_uid
+    return held[0][0] if held else None
 
 
 def _owner(notice: Notice, channel_ids: set[int]) -> Tx[str | None]:
     """Whose account a noti about an issue or a deposit speaks of."""
     number = notice.details.account_number
     if notice.attempt_id == NAMELESS:
+        # One that is written down stays where it is: its number may be another's by now.
+        if notice.pg_tid and (known := (yield from _of_trade(notice.pg_tid, channel_ids))) is not None:
+            return known
         if not number:
             return None
         return (yield from of_number(notice.mid, number, notice.at, channel_ids, unlimited=True))
