@@ -24,7 +24,7 @@ from naru.chaos.audit import Trade, sandbox_book
 from naru.domain.values import DAY, HOUR, MINUTE, SECOND, kst_date
 from naru.sandbox.hecto import faults
 from naru.service import doctor
-from naru.store import mail
+from naru.store import mail, statements
 
 READ_S = 0.6
 """How long the gateway waits for an answer here; twenty seconds in production."""
@@ -571,6 +571,28 @@ def test_every_list_that_can_go_wrong(naru: Live) -> None:
     days = [text.partition(":")[0].split() for _, text in run_async(states())]
     differed = [day for *name, day in days if name == ["API", "수기결제", "카유"] and day >= began]
     assert len(differed) == 2, differed  # wrong_amount and wrong_ids
+
+
+def test_a_cancel_that_only_an_inquiry_proved_is_found_on_the_payout_list(naru: Live) -> None:
+    """It has no number of Hecto's, and the payout comes days later."""
+    case = card(naru, "reset_after")
+    naru.fault("reset_after", message="M09")
+    cancel_part(naru, case)
+    naru.pass_time(7 * DAY)
+    assert naru.get(f"/payments/{case.imp_uid}").response["cancel_history"][0]["pg_tid"] is None
+
+    async def lines() -> list[tuple[str, str, int]]:
+        parts = await open_parts(naru.settings)
+        try:
+            days = await parts.db.read(statements.days, 1, "20200101", "20991231")
+            return [(d.kind, d.day, d.only_there + d.only_here) for d in days if d.matched]
+        finally:
+            await parts.close()
+
+    today = kst_date(naru.now_s * 1000 - 7 * DAY)
+    listed = [(kind, wrong) for kind, day, wrong in run_async(lines()) if day >= today]
+    assert {kind for kind, _ in listed} == {"trades", "payouts"}
+    assert [wrong for _, wrong in listed] == [0] * len(listed)
 
 
 # ---------------------------------------------------------------- the page

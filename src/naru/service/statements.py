@@ -103,7 +103,7 @@ def match(
     """Lines of Hecto's list beside our entries. *ours*: of that day; *elsewhere*: of the same trades on other days."""
     by_tid = {(e.pg_tid, e.kind in ("cancel", "reversal")): e for e in (*elsewhere, *ours) if e.pg_tid}
     # A cancel that only an inquiry proved has no number of its own; a reversal's noti tells that of its deposit.
-    unnamed = [e for e in ours if not e.pg_tid]
+    unnamed = [e for e in (*ours, *elsewhere) if not e.pg_tid]
     unnamed += [e for e in (*ours, *elsewhere) if e.kind == "reversal" and e.pg_tid == e.org_tid]
     today = {e.id for e in ours}
     seen: set[str] = set()
@@ -166,6 +166,9 @@ async def run(cx: Context, job: Any) -> None:
     elsewhere: list[Any] = []
     for start in range(0, len(tids), 1000):
         elsewhere += await cx.db.read(statements.entries_of_trades, channel.id, tids[start : start + 1000])
+    imp_uids = list(dict.fromkeys(e.imp_uid for e in elsewhere))
+    for start in range(0, len(imp_uids), 1000):
+        elsewhere += await cx.db.read(statements.entries_without_number, imp_uids[start : start + 1000])
     foreign = await _foreign(cx, channel, theirs)
     lines = match(statement, theirs, ours, elsewhere, foreign)
     wrong = sum(line["verdict"] != "matched" for line in lines)

@@ -56,6 +56,11 @@ _OF_TRADES = Statement(
     .join(payments, payments.c.imp_uid == entries.c.imp_uid)
     .where(entries.c.pg_tid.in_(bindparam("tids", expanding=True)), payments.c.channel_id == bindparam("channel_id"))
 )  # fmt: skip
+_UNNUMBERED = Statement(
+    select(entries.c.id, entries.c.imp_uid, entries.c.kind, entries.c.amount, entries.c.pg_tid, entries.c.org_tid,
+           entries.c.at)
+    .where(entries.c.imp_uid.in_(bindparam("imp_uids", expanding=True)), entries.c.pg_tid == "")
+)  # fmt: skip
 _CHANNEL_OF_ATTEMPTS = Statement(
     select(attempts.c.id, attempts.c.channel_id).where(attempts.c.id.in_(bindparam("ids", expanding=True)))
 )
@@ -131,6 +136,12 @@ def our_entries(store_id: int, channel_id: int, since: int, until: int) -> Tx[li
 def entries_of_trades(channel_id: int, tids: list[str]) -> Tx[list[Any]]:
     """Entries of these PG numbers on a channel, whenever they were."""
     rows = yield _OF_TRADES(channel_id=channel_id, tids=tids or [""])
+    return rows
+
+
+def entries_without_number(imp_uids: list[str]) -> Tx[list[Any]]:
+    """Cancels of these payments that only an inquiry proved: they have no PG number."""
+    rows = yield _UNNUMBERED(imp_uids=imp_uids or [""])
     return rows
 
 
