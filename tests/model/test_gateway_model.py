@@ -162,10 +162,11 @@ class GatewayMachine(RuleBasedStateMachine):
     def time_passes(self, ms: int) -> None:
         self.do(self.shop.pass_time(ms))
 
-    @rule(imp_uid=paid, share=st.sampled_from(["half", "one"]))
-    def cancel_a_little(self, imp_uid: str, share: str) -> None:
+    @rule(imp_uid=paid, share=st.sampled_from(["half", "one"]), times=st.integers(1, 3))
+    def cancel_a_little(self, imp_uid: str, share: str, times: int) -> None:
         """Nothing goes wrong: the second and third cancel of a payment are what most mistakes show in."""
-        self.cancel(imp_uid, share, "", "", blind=False)
+        for _ in range(times):
+            self.cancel(imp_uid, share, "", "", blind=False)
 
     @rule(imp_uid=paid, lost=st.sampled_from(["lost_before", "lost_after", "decline"]))
     def cancel_twice_and_hear_nothing(self, imp_uid: str, lost: str) -> None:
