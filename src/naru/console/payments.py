@@ -20,6 +20,7 @@ from naru.console.timeline import timeline
 from naru.console.visit import Answer, Form, Visit, action, page, with_query
 from naru.domain.channel import Channel, Environment
 from naru.domain.payment import MONEY_IN, Account, Purpose, State
+from naru.domain.standard import BANKS
 from naru.domain.values import DAY, from_kst, kst_date, kst_midnight
 from naru.service import console_keys, notices, receipts
 from naru.service.cancel import CancelOrder, cancel
@@ -256,7 +257,7 @@ async def detail(visit: Visit) -> Answer:
         "payment.html", receipts=offer, receipts_why=why, identifiers=IDENTIFIERS, kinds=KINDS,
         slip=state["slip_address"](row, visit.cx),
         said=[(x, json.loads(x.got)) for x in said],
-        most_messages=MOST_MESSAGES,
+        most_messages=MOST_MESSAGES, banks=BANKS,
         row=row, whole=whole, channel=channels.get(row.channel_id), left=left, left_of=left_of,
         came=came, back=back, first_left=first_left, voided=voided, open_cancel=open_cancel,
         nonce=secrets.token_urlsafe(12),
