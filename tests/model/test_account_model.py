@@ -149,6 +149,21 @@ class AccountMachine(RuleBasedStateMachine):
             at, amount = self.shop.clock(), won(trade.cancels[number])
             self.waiting.append(Notice("refund", mid, "vbank", f"C{number}", imp_uid, amount, at, org_tid=tid))
 
+    @rule(mid=st.sampled_from(sorted(NUMBERS)), fault=st.sampled_from(["", "lost_after"]), late=st.booleans())
+    def paid_in_and_refunded_twice(self, mid: str, fault: str, late: bool) -> None:
+        """What most mistakes show in, and chance alone seldom comes to."""
+        if self.current(mid) is None:
+            self.issue(mid, "", "")
+        self.pay_in(mid, 1_000, promptly=True)
+        self.refund(mid, 400, fault, "")
+        if late:
+            self.time_passes(5 * MINUTE)  # an inquiry comes before the noti
+        else:
+            self.a_noti_arrives(len(self.waiting) - 1, twice=True)
+        self.refund(mid, 1, "", "")
+        for _ in range(3):
+            self.a_noti_arrives(0, twice=True)
+
     @rule(ms=st.sampled_from([SECOND, MINUTE, 5 * MINUTE, HOUR]))
     def time_passes(self, ms: int) -> None:
         if (self.shop.clock.at + ms) < kst_midnight(self.shop.clock.at) + 22 * HOUR:
