@@ -506,5 +506,8 @@ async def find_out(cx: Context, imp_uid: str) -> None:
             and attempt.purpose is not Purpose.NET
         ):
             return  # its own request is still at work on it
-        outcome, _ = await look_again(cx, stored, attempt, 1)
+        checks = await cx.db.write(payments.claim_check, attempt.id, cx.clock() + LEASE_MS)
+        if checks is None:
+            return  # it was settled meanwhile, or a person must see to it
+        outcome, _ = await look_again(cx, stored, attempt, checks)
         await settle_now(cx, attempt.id, outcome)

@@ -148,6 +148,12 @@ _CLAIM = Statement(
     .values(check_at=bindparam("lease_until"), checks=attempts.c.checks + 1)
     .returning(attempts.c.id, attempts.c.imp_uid, attempts.c.checks)
 )
+_CLAIM_ONE = Statement(
+    update(attempts)
+    .where(attempts.c.id == bindparam("of_id"), attempts.c.check_at.is_not(None))
+    .values(check_at=bindparam("lease_until"), checks=attempts.c.checks + 1)
+    .returning(attempts.c.checks)
+)
 _CHECK_AT = Statement(
     update(attempts)
     .where(attempts.c.id == bindparam("of_id"))
@@ -520,6 +526,12 @@ def claim_checks(due: int, lease_until: int, most: int) -> Tx[list[Any]]:
     """Take attempts whose time has come; the lease is their next run time, so a dead taker loses nothing."""
     rows = yield _CLAIM(due=due, lease_until=lease_until, most=most)
     return rows
+
+
+def claim_check(attempt_id: str, lease_until: int) -> Tx[int | None]:
+    """Take one attempt before its time. Returns how often it was taken by now; None when nobody is to look at it."""
+    rows = yield _CLAIM_ONE(of_id=attempt_id, lease_until=lease_until)
+    return rows[0].checks if rows else None
 
 
 def next_check() -> Tx[int | None]:
