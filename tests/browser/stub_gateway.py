@@ -220,6 +220,7 @@ class Running:
         self._ready.set()
         await self._over.wait()
         await runner.cleanup()
+        await asyncio.sleep(0.05)  # the browser's connections are closed by the loop's next rounds
 
     def start(self) -> Stub:
         self._thread.start()

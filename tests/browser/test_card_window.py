@@ -3,10 +3,12 @@ the REST API says."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 from tests.browser.buyer import Buyer, failed
 from tests.browser.shop_page import ForeignShop
 from tests.live import Live
@@ -144,7 +146,10 @@ def test_an_abandoned_window_leaves_the_payment_ready(buyer: Buyer, naru: Live) 
     payment = buyer.looks_up().response
     assert (payment["status"], payment["failed_at"]) == ("ready", 0)
     if buyer.phone:
-        buyer.page.go_back()
+        with contextlib.suppress(PlaywrightError):  # on a slow machine the page that posts the form stays in the way
+            buyer.page.go_back()
+        if buyer.page.url != buyer.shop.url + "/":
+            buyer.page.go_back()
         buyer.page.wait_for_url(buyer.shop.url + "/")
         assert buyer.page.locator(".imp-dialog").count() == 0
 

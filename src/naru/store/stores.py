@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from naru.domain.channel import Channel, Credentials, Environment, Store, Use
 from naru.domain.outcome import Sealed
 from naru.domain.values import Instant
 from naru.store.db import Tx
-from naru.store.statement import Statement
+from naru.store.statement import Statement, insert
 from naru.store.tables import api_keys, channels, meta, stores
 from naru.store.vault import Vault
 
@@ -126,8 +126,10 @@ _SET_DEFAULT = Statement(
 )
 _SET_DEFAULT_ONE = Statement(update(channels).where(channels.c.id == bindparam("channel_id")).values(is_default=1))
 _META = Statement(select(meta.c.value).where(meta.c.key == bindparam("key")))
-_META_UPDATE = Statement(update(meta).where(meta.c.key == bindparam("of_key")).values(value=bindparam("value")))
-_META_INSERT = Statement(insert(meta).values(key=bindparam("key"), value=bindparam("value")))
+_SET_META = insert(meta).values(key=bindparam("key"), value=bindparam("value"))
+_META_SET = Statement(
+    _SET_META.on_conflict_do_update(index_elements=[meta.c.key], set_={"value": _SET_META.excluded.value})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,9 +476,5 @@ def get_meta(key: str) -> Tx[str | None]:
 
 
 def set_meta(key: str, value: str) -> Tx[None]:
-    """Set a one-row fact."""
-    rows = yield _META(key=key)
-    if rows:
-        yield _META_UPDATE(of_key=key, value=value)
-    else:
-        yield _META_INSERT(key=key, value=value)
+    """Set a one-row fact. Of two at a time the later one counts."""
+    yield _META_SET(key=key, value=value)
