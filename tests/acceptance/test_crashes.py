@@ -99,7 +99,9 @@ def test_a_noti_that_was_stored_and_not_read_comes_again(servers: Servers, recei
     servers.start_gateway()
     servers.advance(5 * MINUTE)
     assert servers.find("order-1")["response"]["status"] == "paid"
-    assert [b["status"] for b in receiver.bodies()] == ["paid"]
+    # The death may come between a delivery and its tick: then the same webhook comes again, under its own name.
+    assert {b["status"] for b in receiver.bodies()} == {"paid"}
+    assert len({r["headers"]["webhook-id"] for r in receiver.received}) == 1
 
 
 def test_faults_on_the_wire_end_in_agreement(servers: Servers) -> None:
