@@ -11,19 +11,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, cast
 
-import jinja2
 from litestar import Response, get
 
 from naru.api import answers
 from naru.api.guard import ApiRequest, context
+from naru.api.templates import template
 
 Json = dict[str, Any]
-_PAGE = jinja2.Environment(
-    loader=jinja2.FunctionLoader(lambda name: files("naru.sdk").joinpath(name).read_text("utf-8")),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-).get_template("docs.html")
+_PAGE = template("docs.html")
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'none'",

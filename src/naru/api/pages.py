@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import jinja2
 from litestar import Response
 
 from naru.api import wire
 from naru.api.guard import ApiRequest, context
+from naru.api.templates import template
 from naru.domain.values import unix
 from naru.service.checkout import CHECKING_CODE, Verdict
 from naru.service.context import Context
 from naru.service.ports import WindowForm
 
-_PAGE = jinja2.Environment(
-    loader=jinja2.FunctionLoader(lambda name: files("naru.sdk").joinpath(name).read_text("utf-8")),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-).get_template("page.html")
+_PAGE = template("page.html")
 
 HEADERS = {
     # No form-action: the form goes to the PG's host, which may send it on to another.

@@ -13,23 +13,18 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-import jinja2
 from litestar import Response, get, post
 
 from naru.api import answers, wire
 from naru.api.calls import IGNORED_IN_THE_WINDOW
 from naru.api.guard import ApiRequest, context, params, query
+from naru.api.templates import template
 from naru.domain.channel import Use
 from naru.domain.refusal import Refused, Why
 from naru.service import setup
 from naru.store import console, stores, views
 
-_PAGE = jinja2.Environment(
-    loader=jinja2.FunctionLoader(lambda name: files("naru.sdk").joinpath(name).read_text("utf-8")),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-).get_template("playground.html")
+_PAGE = template("playground.html")
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

@@ -7,27 +7,21 @@ channel's slip is Hecto's own page, reached by a form that a browser posts (M26)
 from __future__ import annotations
 
 import hmac
-from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import jinja2
 from litestar import Response, get
 from litestar.params import FromPath
 
 from naru.api.guard import ApiRequest, context
+from naru.api.templates import template
 from naru.api.wire import slip_sign
 from naru.domain.channel import Environment
 from naru.domain.tax import split
 from naru.domain.values import kst_stamp
 from naru.service.slips import Slip, find
 
-_PAGE = jinja2.Environment(
-    loader=jinja2.FunctionLoader(lambda name: files("naru.sdk").joinpath(name).read_text("utf-8")),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-).get_template("slip.html")
+_PAGE = template("slip.html")
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; "
     "frame-ancestors 'none'; form-action {}"
