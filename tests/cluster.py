@@ -14,8 +14,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,7 @@ class Cluster:
 
     def kill_9(self) -> None:
         """SIGKILL to the server and every process of it, then start it again: it recovers from its log."""
-        pid = int((self.dir / "data" / "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        victims = (pid, *map(int, children))
-        for victim in victims:
-            with suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
+        victims = self._signal(signal.SIGKILL)
         while any(map(_runs, victims)):
             time.sleep(0.02)
         # The dead keep their numbers until somebody collects them, and for so long the file would speak for them.
@@ -95,6 +90,25 @@ class Cluster:
         raise RuntimeError(
             f"PostgreSQL does not start after SIGKILL: {(self.dir / 'tools.log').read_text()[-9000:][:3000]}"
         )
+
+    @contextmanager
+    def frozen(self) -> Generator[None]:
+        """The server hangs: connections stand, new ones are let in by the kernel, and nobody answers."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> tuple[int, ...]:
+        """To the server and every process of it; returns their numbers."""
+        pid = int((self.dir / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        all_of_them = (pid, *map(int, children))
+        for one in all_of_them:
+            with suppress(ProcessLookupError):
+                os.kill(one, number)
+        return all_of_them
 
     def sql(self, *statements: str) -> None:
         async def work() -> None:

@@ -236,8 +236,9 @@ def _http_error(request: Request[Any, Any, State], error: HTTPException) -> Resp
     return answers.fail(sentences.get(error.status_code, "요청을 처리할 수 없습니다."), status=error.status_code)
 
 
-def _unavailable(_request: Request[Any, Any, State], error: Unavailable) -> Response[bytes]:
-    log.error("database.unavailable", error=str(error))
+def _unavailable(request: Request[Any, Any, State], error: Unavailable) -> Response[bytes]:
+    cx: Context = request.app.state["cx"]
+    cx.note_unavailable(log, "database.unavailable", error)
     return answers.fail("일시적으로 처리할 수 없습니다. 잠시 후 다시 시도해 주세요.", status=503)
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from random import getrandbits
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
@@ -137,6 +137,9 @@ def set_up(*, level: str = "info", as_json: bool = True, for_good: bool = False)
     root.setLevel(max(number, logging.WARNING))
 
 
-def logger(name: str) -> structlog.stdlib.BoundLogger:
+Log: TypeAlias = structlog.stdlib.BoundLogger
+
+
+def logger(name: str) -> Log:
     """A logger whose events carry the part of the program that speaks."""
     return structlog.get_logger(part=name)  # type: ignore[no-any-return]

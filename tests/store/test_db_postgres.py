@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.cluster import Cluster
 from tests.conftest import Open, _postgres_copy
 from tests.store import shelf
 
+from naru.store import postgres
 from naru.store.db import Database, Tx, Unavailable
 from naru.store.postgres import LONGEST_RETRY_S, Pool
 
@@ -65,6 +67,61 @@ async def test_a_server_that_is_away_is_unavailable(shop: Database, cluster: Clu
     finally:
         await asyncio.to_thread(cluster.start)
     assert await shop.write(shelf.add_one) == 1
+
+
+async def test_a_server_that_hangs_is_unavailable_and_holds_nobody(
+    url: str, cluster: Cluster, open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It neither answers nor hangs up, on old connections and on new ones: everybody hears so within the limits,
+    those who wait for a turn too, and a COMMIT that nobody confirmed may have happened."""
+    for limit in ("CONNECT_TIMEOUT_S", "PATIENCE_S", "STUCK_S", "OVERDUE_S"):
+        monkeypatch.setattr(postgres, limit, 0.3)
+    limits = {"statement_timeout_ms": 400, "read_timeout_ms": 600, "max_connections": 2}
+    shop = await shelf.make(await open_db(url, check_schema=False, **limits))
+    frozen = asyncio.Event()
+
+    def hangs_before_commit() -> Tx[None]:
+        yield from shelf.add_one("front")
+        freeze.enter_context(cluster.frozen())
+        frozen.set()
+
+    loop, freeze = asyncio.get_running_loop(), ExitStack()
+    with freeze:
+        began = loop.time()
+        committing = asyncio.create_task(shop.write(hangs_before_commit))
+        await frozen.wait()
+        others = [use(shelf.count) for use in (shop.write, shop.read, shop.glance) for _ in range(20)]
+        done = await asyncio.gather(committing, *others, return_exceptions=True)
+        assert {type(answer) for answer in done} == {Unavailable}
+        assert [answer.maybe_committed for answer in done] == [True] + [False] * len(others)
+        assert loop.time() - began < 3
+        with pytest.raises(Unavailable):  # nobody is connected any more
+            await asyncio.wait_for(shop.glance(shelf.count), 1.5)
+    await asyncio.sleep(postgres.LONGEST_RETRY_S)
+    assert await shop.read(shelf.count) in (0, 1)
+    await asyncio.gather(*(shop.write(shelf.add_one) for _ in range(6)))
+
+
+async def test_who_waits_for_a_connection_waits_while_others_get_on() -> None:
+    """A long queue is no hanging server: as long as connections come back, everybody's turn comes."""
+    now = 0.0
+
+    async def connect() -> Any:
+        return SimpleNamespace(is_closed=lambda: False)
+
+    pool = Pool(connect, 1, 1, lambda: now)
+    held = await pool.take()
+    queue = [asyncio.create_task(pool.take()) for _ in range(5)]
+    for turn in queue[:4]:
+        await asyncio.sleep(0)
+        now += postgres.STUCK_S - 0.1
+        pool.give(held)
+        held = await turn
+    now += postgres.STUCK_S
+    with pytest.raises(TimeoutError):
+        await pool.take()  # the one who has it is stuck
+    pool.give(held)
+    assert await queue[4] is held
 
 
 async def test_a_connection_lost_in_commit_may_have_committed(url: str, shop: Database, open_db: Open) -> None:

@@ -12,6 +12,7 @@ from naru import logs
 from naru.api import pages
 from naru.api.guard import ApiRequest, context, limits, remote
 from naru.service import checkout, deposits, notices
+from naru.store.db import Unavailable
 
 log = logs.logger("hecto")
 
@@ -39,6 +40,9 @@ async def notice(request: ApiRequest) -> Response[bytes]:
         )
         if not good and not await notices.authentic(cx, body, content_type):
             wrong.failed(who, cx.clock())
+    except Unavailable as away:
+        cx.note_unavailable(log, "notice.unavailable", away)
+        return _plain(b"FAIL")
     except Exception:
         log.exception("notice.failed")  # ours, not the sender's: not counted
         return _plain(b"FAIL")

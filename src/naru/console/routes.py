@@ -25,6 +25,7 @@ from naru.console import (
     webhooks,
 )
 from naru.console.visit import ROUTES, ConsoleRequest, open_visit
+from naru.service.context import Context
 from naru.store.db import Unavailable
 
 log = logs.logger("console")
@@ -73,7 +74,8 @@ def http_error(request: ConsoleRequest, error: HTTPException) -> Response[bytes]
 
 
 def _unavailable(request: ConsoleRequest, error: Unavailable) -> Response[bytes]:
-    log.error("database.unavailable", error=str(error))
+    cx: Context = request.app.state["cx"]
+    cx.note_unavailable(log, "database.unavailable", error)
     return _problem(request, 503, "unavailable")
 
 

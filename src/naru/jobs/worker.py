@@ -27,7 +27,7 @@ from naru.service.webhooks import KIND as WEBHOOK
 from naru.store import mail, payments
 from naru.store import receipts as receipt_store
 from naru.store import schedules as store
-from naru.store.db import Tx
+from naru.store.db import Tx, Unavailable
 
 log = logs.logger("jobs")
 
@@ -116,7 +116,9 @@ class Runner:
         rows = await self.cx.db.write(mail.claim, (kind,), now, now + work.lease_ms, MOST)
         results = await asyncio.gather(*(work.run(row) for row in rows), return_exceptions=True)
         for row, result in zip(rows, results, strict=True):
-            if isinstance(result, Exception):
+            if isinstance(result, Unavailable):
+                self.cx.note_unavailable(log, "job.unavailable", result, kind=kind, job=row.id, imp_uid=row.imp_uid)
+            elif isinstance(result, Exception):
                 # Its lease runs out and it comes due again; nothing is lost, somebody must look.
                 log.error("job.failed", kind=kind, job=row.id, imp_uid=row.imp_uid, exc_info=result)
             elif isinstance(result, BaseException):
@@ -195,6 +197,9 @@ class Runner:
                     if due is not None and not found:
                         at = await self.cx.db.glance(due)
                         wait_s = IDLE_S if at is None else min(IDLE_S, max((at - self.cx.clock()) / 1000, 0.005))
+                except Unavailable as away:
+                    self.cx.note_unavailable(log, "jobs.unavailable", away)
+                    await asyncio.sleep(1)
                 except Exception:
                     log.exception("jobs.round_failed")
                     await asyncio.sleep(1)

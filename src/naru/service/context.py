@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from naru import logs
 from naru.clock import Clock
 from naru.domain.channel import Channel, Store
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import MINUTE, AttemptId, ImpUid, Instant
 from naru.service.ports import Gateway
 from naru.store import stores
-from naru.store.db import Database
+from naru.store.db import Database, Unavailable
 from naru.store.stores import ApiKey
 from naru.store.vault import Vault
 
@@ -189,6 +190,12 @@ class Context:
             return False
         self._said[what] = now
         return True
+
+    def note_unavailable(self, log: logs.Log, event: str, error: Unavailable, **facts: object) -> None:
+        """Say that the database is away: once a minute at error, the others at debug. While it is, everything that
+        comes in and every loop of the job runner meets it."""
+        tell = log.error if self.first_this_minute(f"unavailable:{event}") else log.debug
+        tell(event, error=str(error), **facts)
 
     # taking turns: one who waits is woken in this process at once, and looks by itself for other processes' sake
 

@@ -46,6 +46,7 @@ class ExchangeLog:
         self._waiting: list[Exchanged] = []
         self._task: asyncio.Task[None] | None = None
         self._tidied_at = 0
+        self._closing = False
         self._writing = asyncio.Lock()
 
     def note(self, exchanged: Exchanged) -> None:
@@ -65,7 +66,8 @@ class ExchangeLog:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write down what waits. A log that cannot be written costs nobody anything."""
+        """Write down what waits; while the database is away it goes on waiting. A log that cannot be written costs
+        nobody anything."""
         async with self._writing:
             waiting, self._waiting = self._waiting, []
             if not waiting:
@@ -78,12 +80,23 @@ class ExchangeLog:
                     before = now - self._keep_days * DAY
                     if await self._db.write(exchanges.drop, before, TIDY_AT_ONCE) < TIDY_AT_ONCE:
                         self._tidied_at = now
-            except (Unavailable, Conflict) as problem:
-                DROPPED.inc(len(waiting))
-                log.warning("messages.not_written", count=len(waiting), error=type(problem).__name__)
+            except Unavailable as away:
+                if away.maybe_committed or self._closing:
+                    self._drop(waiting, away)
+                else:
+                    self._drop((waiting + self._waiting)[MOST_WAITING:], away)
+                    self._waiting = (waiting + self._waiting)[:MOST_WAITING]
+            except Conflict as problem:
+                self._drop(waiting, problem)
+
+    def _drop(self, lost: list[Exchanged], why: Exception) -> None:
+        if lost:
+            DROPPED.inc(len(lost))
+            log.warning("messages.not_written", count=len(lost), error=type(why).__name__)
 
     async def close(self) -> None:
         """Write the rest."""
+        self._closing = True
         if self._task is not None:
             self._task.cancel()
         await self.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from naru.domain.refusal import Refused, Why
 from naru.service.context import Context
 from naru.store import payments, views
+from naru.store.db import Unavailable
 
 MOST_HEARD = 10_000
 """Look-ups not yet written down; more are not kept, which at worst shows a payment as not yet looked up."""
@@ -32,5 +33,9 @@ async def write_heard(cx: Context) -> int:
     if not cx.heard:
         return 0
     heard, cx.heard = cx.heard, {}
-    await cx.db.write(payments.mark_all_heard, heard)
+    try:
+        await cx.db.write(payments.mark_all_heard, heard)
+    except Unavailable:
+        cx.heard = cx.heard | heard  # the first time counts
+        raise
     return 0  # nothing that others wait for

@@ -21,7 +21,7 @@ from naru.service.ports import Question
 from naru.service.settle import settle_now
 from naru.service.vbank import look_again
 from naru.store import mail, payments
-from naru.store.db import Tx
+from naru.store.db import Tx, Unavailable
 from naru.store.payments import Stored
 
 log = logs.logger("reconcile")
@@ -56,7 +56,9 @@ async def check_due(cx: Context, most: int = 20) -> int:
     # whole time limit. One that fails comes due again like one whose taker died.
     results = await asyncio.gather(*(check(cx, row.id, row.checks) for row in rows), return_exceptions=True)
     for row, result in zip(rows, results, strict=True):
-        if isinstance(result, Exception):
+        if isinstance(result, Unavailable):
+            cx.note_unavailable(log, "check.unavailable", result, attempt=row.id)
+        elif isinstance(result, Exception):
             log.error("check.failed", attempt=row.id, exc_info=result)
         elif isinstance(result, BaseException):
             raise result

@@ -32,6 +32,12 @@ FIRST_PAUSE_S: Final = 0.01
 """Before the first restart; doubles each time, with jitter: about 2 s in all."""
 MOST_WAITING: Final = 10_000
 CONNECT_TIMEOUT_S: Final = 5.0
+PATIENCE_S: Final = 5.0
+"""A lost connection is not sought anew for longer than that: the caller's own caller waits too."""
+STUCK_S: Final = 5.0
+"""When all connections are taken and for so long nobody has got or returned one, nobody waits for a turn any more."""
+OVERDUE_S: Final = 1.0
+"""So long beyond its own time limit a statement is waited for: a server that hangs does not keep its limits."""
 FIRST_RETRY_S: Final = 0.02
 LONGEST_RETRY_S: Final = 0.25
 """After a failed connection nobody connects for so long, doubling: a server that starts must not be stormed."""
@@ -116,17 +122,26 @@ async def open_postgres(
         connection = await connect(
             url,
             timeout=CONNECT_TIMEOUT_S,
+            command_timeout=statement_timeout_ms / 1000 + OVERDUE_S,
             statement_cache_size=STATEMENTS_KEPT,
             max_cached_statement_lifetime=0,
             max_cacheable_statement_size=1 << 18,
             server_settings=settings,
         )
-        # sum() over BIGINT is NUMERIC here and an integer on SQLite: the same Python type for both.
-        await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number, format="text")
-        # "Durable when write() returns" must not depend on how the server was set up; stricter modes stay.
-        await connection.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                # sum() over BIGINT is NUMERIC here and an integer on SQLite: the same Python type for both.
+                await connection.set_type_codec(
+                    "numeric", schema="pg_catalog", encoder=str, decoder=_number, format="text"
+                )
+                # "Durable when write() returns" must not depend on how the server was set up; stricter modes stay.
+                await connection.execute(
+                    "SELECT set_config('synchronous_commit', 'on', false) "
+                    "WHERE current_setting('synchronous_commit') = 'off'"
+                )
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     pool = Pool(open_one, min_connections, max_connections)
@@ -134,7 +149,7 @@ async def open_postgres(
         await pool.fill()
     except FAILURES as exc:
         raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
-    return Postgres(pool, read_timeout_ms, max_connections)
+    return Postgres(pool, statement_timeout_ms, read_timeout_ms, max_connections)
 
 
 def _number(text: str) -> int | Decimal:
@@ -164,6 +179,8 @@ class Pool:
         self._queue: deque[asyncio.Future[Connection | None]] = deque()
         self._retry_s = 0.0
         self._retry_at = 0.0
+        self._moved_at = seconds()
+        """When somebody last got a place for a connection, or brought one back."""
         self._failure = ""
 
     async def fill(self) -> None:
@@ -173,18 +190,19 @@ class Pool:
             self.give(connection)
 
     async def take(self) -> Connection:
-        """A connection for us alone; waits while all are taken. Raises what connecting raises."""
+        """A connection for us alone; waits while all are taken. Raises what connecting raises, and TimeoutError when
+        those who have one are all stuck."""
         while self._idle:
             _, connection = self._idle.pop()
             if not connection.is_closed():
+                self._moved_at = self._seconds()
                 return connection
             self._open -= 1
         if self._open < self._most:
             self._open += 1
+            self._moved_at = self._seconds()
         else:
-            turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-            self._queue.append(turn)
-            connection = await turn
+            connection = await self._turn()
             if connection is not None and not connection.is_closed():
                 return connection
         try:
@@ -192,6 +210,17 @@ class Pool:
         except BaseException:
             self._vacate()
             raise
+
+    async def _turn(self) -> Connection | None:
+        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        while not turn.done():
+            left = self._moved_at + STUCK_S - self._seconds()
+            if left <= 0:
+                turn.cancel()
+                raise TimeoutError(f"all {self._most} connections wait for the server")
+            await asyncio.wait([turn], timeout=left)
+        return turn.result()
 
     async def _open_one(self) -> Connection:
         if self._seconds() < self._retry_at:
@@ -208,6 +237,7 @@ class Pool:
 
     def give(self, connection: Connection) -> None:
         """Bring a connection back, closed or not."""
+        self._moved_at = self._seconds()
         if connection.is_closed():
             self._vacate()
         elif (turn := self._next()) is not None:
@@ -246,11 +276,14 @@ class Pool:
 class Postgres:
     """A `Database` on one PostgreSQL server."""
 
-    def __init__(self, pool: Pool, read_timeout_ms: int, max_connections: int) -> None:
+    def __init__(self, pool: Pool, statement_timeout_ms: int, read_timeout_ms: int, max_connections: int) -> None:
         self.dialect: Final = "postgresql"
         self.stats: Final = Stats()
         self._pool = pool
         self._begin_read = _BEGIN_READ.format(int(read_timeout_ms))
+        self._turn_s = statement_timeout_ms / 1000 + OVERDUE_S
+        """How long a read waits for its turn: as long as a hanging server keeps those who have theirs."""
+        self._read_s = read_timeout_ms / 1000 + OVERDUE_S
         # Long reads must leave connections to those who write.
         self._readers = asyncio.Semaphore(max(1, max_connections // 2))
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -263,8 +296,14 @@ class Postgres:
 
     async def read(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         async def in_turn() -> T:
-            async with self._readers:
+            try:
+                await asyncio.wait_for(self._readers.acquire(), self._turn_s)
+            except TimeoutError as exc:
+                raise Unavailable("too many long reads are under way") from exc
+            try:
                 return await self._again(self._read, body, args, kwargs)
+            finally:
+                self._readers.release()
 
         return await self._shielded(in_turn())
 
@@ -303,6 +342,7 @@ class Postgres:
         kwargs: dict[str, Any],
     ) -> Any:
         pause = FIRST_PAUSE_S
+        until = asyncio.get_running_loop().time() + PATIENCE_S
         for restart in range(MOST_RESTARTS + 1):
             connection: Connection | None = None
             try:
@@ -311,8 +351,9 @@ class Postgres:
             except _Again as exc:
                 if connection is not None and isinstance(exc, _Lost):
                     connection.terminate()
-                if restart == MOST_RESTARTS:
-                    raise Unavailable(f"given up after {MOST_RESTARTS} restarts: {exc}") from exc
+                late = isinstance(exc, _Lost) and asyncio.get_running_loop().time() >= until
+                if restart == MOST_RESTARTS or late:
+                    raise Unavailable(f"given up after {restart} restarts: {exc}") from exc
             finally:
                 if connection is not None:
                     self._pool.give(connection)
@@ -344,30 +385,36 @@ class Postgres:
         return result
 
     async def _read(self, connection: Connection, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = await self._inside(connection, self._begin_read, body, args, kwargs)
+        result = await self._inside(connection, self._begin_read, body, args, kwargs, self._read_s)
         await _roll_back(connection)
         return result
 
     async def _inside(
-        self, connection: Connection, begin: str, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+        self, connection: Connection, begin: str, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any],
+        most_s: float | None = None,
+    ) -> Any:  # fmt: skip
         try:
             try:
                 await connection.execute(begin)
             except FAILURES as exc:
                 raise _error(exc, connection) from exc
-            return await self._glance(connection, body, args, kwargs)
-        except BaseException:
+            return await self._glance(connection, body, args, kwargs, most_s)
+        except BaseException as exc:
+            if isinstance(exc, _Lost):
+                connection.terminate()  # there may be nobody who could be asked to roll back
             await _roll_back(connection)
             raise
 
-    async def _glance(self, connection: Connection, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _glance(
+        self, connection: Connection, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any],
+        most_s: float | None = None,
+    ) -> Any:  # fmt: skip
         tx = body(*args, **kwargs)
         try:
             bound = next(tx)
             while True:
                 try:
-                    rows = await _execute(connection, bound)
+                    rows = await _execute(connection, bound, most_s)
                 except FAILURES as exc:
                     error = _error(exc, connection)
                     if isinstance(error, _Again):
@@ -389,12 +436,12 @@ async def _roll_back(connection: Connection) -> None:
             connection.terminate()
 
 
-async def _execute(connection: Connection, bound: Bound) -> list[Row]:
+async def _execute(connection: Connection, bound: Bound, most_s: float | None) -> list[Row]:
     if not bound.guards:
-        return await _rows(connection, bound)
+        return await _rows(connection, bound, most_s)
     await connection.execute("SAVEPOINT guarded")
     try:
-        rows = await _rows(connection, bound)
+        rows = await _rows(connection, bound, most_s)
     except pg.IntegrityConstraintViolationError:
         await connection.execute("ROLLBACK TO guarded; RELEASE guarded")
         raise
@@ -402,15 +449,15 @@ async def _execute(connection: Connection, bound: Bound) -> list[Row]:
     return rows
 
 
-async def _rows(connection: Connection, bound: Bound) -> list[Row]:
+async def _rows(connection: Connection, bound: Bound, most_s: float | None) -> list[Row]:
     form = bound.statement.form("postgresql")
     make = form.make
     if bound.rows is None:
         sql, values = form.bind(bound.params)
-        return [make(row) for row in await connection.fetch(sql, *values)]
+        return [make(row) for row in await connection.fetch(sql, *values, timeout=most_s)]
     if form.returns:
-        return [make(row) for row in await connection.fetchmany(form.sql, form.bind_each(bound.rows))]
-    await connection.executemany(form.sql, form.bind_each(bound.rows))
+        return [make(row) for row in await connection.fetchmany(form.sql, form.bind_each(bound.rows), timeout=most_s)]
+    await connection.executemany(form.sql, form.bind_each(bound.rows), timeout=most_s)
     return []
 
 
