@@ -5,13 +5,14 @@ The scrubber is the last resort against card numbers: a hit is a bug, so it is c
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from random import getrandbits
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias, cast
 
 import msgspec
 import structlog
@@ -105,6 +106,21 @@ def _scrub_event(_logger: object, _name: str, event: MutableMapping[str, Any]) -
     return event
 
 
+class _Unfailing:
+    """Standard error, where what cannot be said is not said: it may be a file on a disk that is full or read-only,
+    and a payment that was approved must not become an error because nobody could be told."""
+
+    def write(self, text: str) -> None:
+        """Write it if possible."""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush it if possible."""
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
 def set_up(*, level: str = "info", as_json: bool = True, for_good: bool = False) -> None:
     """Configure structlog and the standard library's logging for this process; *for_good*, loggers remember it."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -122,10 +138,10 @@ def set_up(*, level: str = "info", as_json: bool = True, for_good: bool = False)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Unfailing())),
         cache_logger_on_first_use=for_good,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Unfailing())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -49,6 +49,8 @@ class Stats:
     """Bodies of `write` that became durable."""
     restarts: int = 0
     """Bodies run again after a deadlock, a serialization failure or a lost connection."""
+    refusing: bool = False
+    """Whether the database could not take the last write (`Unavailable`): it may be readable all the same."""
 
 
 class Database(Protocol):

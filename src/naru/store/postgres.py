@@ -292,7 +292,11 @@ class Postgres:
 
     async def write(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         # A task of its own: cancelling the caller neither cuts a COMMIT in two nor costs a connection.
-        return await self._shielded(self._again(self._write, body, args, kwargs))
+        try:
+            return await self._shielded(self._again(self._write, body, args, kwargs))
+        except Unavailable:
+            self.stats.refusing = True
+            raise
 
     async def read(self, body: Callable[P, Tx[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         async def in_turn() -> T:
@@ -382,6 +386,7 @@ class Postgres:
         assert done == "COMMIT", done  # PostgreSQL answers ROLLBACK when the transaction had failed
         self.stats.commits += 1
         self.stats.writes += 1
+        self.stats.refusing = False
         return result
 
     async def _read(self, connection: Connection, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

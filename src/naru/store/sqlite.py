@@ -251,6 +251,11 @@ class SQLite:
             self._for_thread.put((batch, work))
 
     def _finished(self, batch: list[_Job]) -> None:
+        # A refusal by the rules proves nothing about the disk; a commit and a failure of one do.
+        if any(isinstance(job.error, Unavailable) for job in batch):
+            self.stats.refusing = True
+        elif any(job.error is None for job in batch):
+            self.stats.refusing = False
         for job in batch:
             job.settle()
         self._loop.call_soon(self._turn)  # after those whose write is done: they may have the next one
