@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
@@ -24,11 +23,8 @@ import asyncpg
 
 def run_async(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine from a plain fixture, out of the way of the test's own event loop."""
-    outcome: list[Any] = []
-    thread = threading.Thread(target=lambda: outcome.append(asyncio.run(work)))
-    thread.start()
-    thread.join()
-    return outcome[0]
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 class Cluster:
@@ -110,12 +106,16 @@ class Cluster:
                 os.kill(one, number)
         return all_of_them
 
-    def sql(self, *statements: str) -> None:
+    def sql(self, *statements: str, url: str = "") -> None:
+        """Run statements in the database behind *url*, or in one that nobody uses."""
+
         async def work() -> None:
-            connection = await asyncpg.connect(self.url("postgres"))
-            for statement in statements:
-                await connection.execute(statement)
-            await connection.close()
+            connection = await asyncpg.connect(url or self.url("postgres"))
+            try:
+                for statement in statements:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
 
         run_async(work())
 

@@ -6,17 +6,20 @@ first test asks for it. Both databases are migrated once and then copied.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, Phase, settings
 
 from naru.store import migrate
 from naru.store.db import Database, open_database
 from tests.cluster import Cluster
+from tests.copies import Copies
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,6 +48,15 @@ settings.load_profile("patient")
 settings.register_profile("found", phases=[Phase.explicit, Phase.generate])
 
 
+def log_from(level: int = logging.WARNING) -> None:
+    """Write log lines of this level and above. To write them all would take longer than what they tell about."""
+    structlog.reset_defaults()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+
+
+log_from()
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The PostgreSQL server of this test process; a test may restart it, never leave it stopped."""
@@ -69,19 +81,19 @@ def migrated_postgres(cluster: Cluster) -> str:
     return "naru_template"
 
 
+@pytest.fixture(scope="session")
+def migrated_copies(cluster: Cluster, migrated_postgres: str) -> Copies:
+    return Copies(cluster, migrated_postgres)
+
+
+@pytest.fixture(scope="session")
+def bare_copies(cluster: Cluster) -> Copies:
+    return Copies(cluster, "template0", bare=True)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def dialect(request: pytest.FixtureRequest) -> str:
     return request.param
-
-
-_numbers = iter(range(1_000_000))
-
-
-def _postgres_copy(cluster: Cluster, template: str) -> Iterator[str]:
-    name = f"naru_{next(_numbers)}"
-    cluster.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield cluster.url(name)
-    cluster.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -91,7 +103,8 @@ def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), tmp_path / "naru.db")
         yield f"sqlite:///{tmp_path / 'naru.db'}"
     else:
-        yield from _postgres_copy(request.getfixturevalue("cluster"), request.getfixturevalue("migrated_postgres"))
+        with request.getfixturevalue("migrated_copies").lent() as url:
+            yield url
 
 
 @pytest.fixture
@@ -101,7 +114,8 @@ def empty_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
         (tmp_path / "empty.db").touch()
         yield f"sqlite:///{tmp_path / 'empty.db'}"
     else:
-        yield from _postgres_copy(request.getfixturevalue("cluster"), "template0")
+        with request.getfixturevalue("bare_copies").lent() as url:
+            yield url
 
 
 Open = Callable[..., Coroutine[Any, Any, Database]]

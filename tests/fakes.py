@@ -94,6 +94,9 @@ class FakeGateway:
         self.judge: Callable[[CardPayment], str] = lambda _p: ""
         """Which fault a payment meets when the queue is empty."""
         self.bank = Bank(clock, self._fault, self.complaints.append, self._enter)
+        self._days: dict[str, list[str]] = {}
+        self._sorted = 0
+        """How many of the trades are in `_days`: to read all for every day's list would be most of a year's work."""
 
     def _enter(self, tid: str, attempt_id: str, amount: int) -> None:
         self.trades[attempt_id] = Trade(tid, attempt_id, amount, at=self.clock())
@@ -341,15 +344,19 @@ class FakeGateway:
         """A day's trades as the other side lists them; nothing is paid out here."""
         del channel
         found: list[Line] = []
-        for trade in [] if payouts else self.trades.values():
-            if trade.at is not None and kst_date(trade.at) != day:
-                continue
+        for trade in [] if payouts else self._of_day(day):
             found.append(Line(trade.tid, AttemptId(trade.attempt_id), False, self.clock(), won(trade.amount)))
             found += [
                 Line(f"C{number}", AttemptId(trade.attempt_id), True, self.clock(), won(amount), trade.tid)
                 for number, amount in trade.cancels.items()
             ]
         return found
+
+    def _of_day(self, day: str) -> list[Trade]:
+        for trade in list(self.trades.values())[self._sorted :]:
+            self._days.setdefault("" if trade.at is None else kst_date(trade.at), []).append(trade.attempt_id)
+        self._sorted = len(self.trades)
+        return [self.trades[n] for n in (*self._days.get("", ()), *self._days.get(day, ()))]
 
     def notice_mid(self, body: bytes, content_type: str) -> str | None:
         """Tests hand notices over directly."""

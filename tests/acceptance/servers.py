@@ -18,11 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from naru.store.migrate import migrate
+from naru.store import migrate
+from tests.cluster import run_async
 
 DEV_KEY = "imp_apikey"
 DEV_SECRET = "ekKoeW8RyKuT0zgaZsUtXXTLQ4AhPFW3ZGseDA6bkA5lamv9OqDMnxyeB9wqOsuO9W3Mx9YSJ4dTqJ3f"
 NARU = [sys.executable, "-m", "naru"]
+BUDGET_S = 2.0
+"""How long a request waits for another one's result; 28 seconds in production."""
 
 
 def free_port() -> int:
@@ -90,6 +93,8 @@ class Servers:
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
     log_level: str = "warning"
+    limits: dict[str, float] = field(default_factory=lambda: {"budget_s": BUDGET_S})
+    """Settings of the gateway that are waiting times."""
     gateway: subprocess.Popen[bytes] | None = None
     sandbox: subprocess.Popen[bytes] | None = None
 
@@ -104,15 +109,17 @@ class Servers:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     def prepare(self) -> None:
-        """Data directory and database."""
+        """Data directory and database, which is migrated unless it is the copy of one that was."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         (self.data_dir / "master.key").write_text("ab" * 32)
         given = {
             "database_url": self.database_url, "host": "127.0.0.1", "port": self.port,
             "sandbox_port": self.sandbox_port, "shop_port": free_port(), "log_level": self.log_level,
+            "limits": self.limits,
         }  # fmt: skip
         (self.data_dir / "dev.json").write_text(json.dumps(given))
-        migrate(self.database_url)
+        if run_async(migrate.check(self.database_url)) != "current":
+            migrate.migrate(self.database_url)
 
     def start_gateway(self, crash_at: str = "") -> None:
         """Start the gateway and wait until it is ready."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,8 @@ async def _issue_two_that_get_stuck(url: str) -> list[tuple[str, str]]:
     return found
 
 
-def test_an_operator_settles_what_only_hectos_staff_knows(tmp_path: Path) -> None:
+def test_an_operator_settles_what_only_hectos_staff_knows(migrated_sqlite: Path, tmp_path: Path) -> None:
+    shutil.copyfile(migrated_sqlite, tmp_path / "naru.db")
     servers = Servers(tmp_path / "data", f"sqlite:///{tmp_path / 'naru.db'}")
     servers.prepare()
     (servers.data_dir / "master.key").write_text((b"k" * 32).hex())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +33,8 @@ ENDPOINTS = (
 
 
 @pytest.fixture
-def servers(database_url: str, tmp_path: Path) -> Iterator[Servers]:
-    made = Servers(tmp_path / "data", database_url, log_level="debug")
-    made.prepare()
-    made.start_sandbox()
-    yield made
-    made.stop()
+def log_level() -> str:
+    return "debug"
 
 
 def post(base: str, path: str, body: Any, headers: dict[str, str]) -> str:

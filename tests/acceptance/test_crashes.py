@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,22 +10,6 @@ from naru.domain.values import MINUTE
 from tests.acceptance.servers import Receiver, Servers
 
 FAULTS = ("request_lost", "reset_after", "http_500", "half_body", "wrong_amount", "wrong_hash", "unknown_code")
-
-
-@pytest.fixture
-def servers(database_url: str, tmp_path: Path) -> Iterator[Servers]:
-    made = Servers(tmp_path / "data", database_url)
-    made.prepare()
-    made.start_sandbox()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(

@@ -34,15 +34,6 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def servers(database_url: str, tmp_path: Path) -> Iterator[Servers]:
-    made = Servers(tmp_path / "data", database_url)
-    made.prepare()
-    made.start_sandbox()
-    yield made
-    made.stop()
-
-
 def test_who_is_told_to_stop_finishes_what_is_under_way(servers: Servers) -> None:
     """SIGTERM under load: every payment that was begun is answered with its result, then the process ends."""
     servers.start_gateway()
@@ -65,13 +56,6 @@ def test_who_is_told_to_stop_finishes_what_is_under_way(servers: Servers) -> Non
 
 
 # ── many processes on PostgreSQL ─────────────────────────────────────────────
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

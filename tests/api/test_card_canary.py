@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from tests.cluster import Cluster
+from tests.conftest import log_from
 from tests.live import Answer, Live, live
 
 from naru import logs
@@ -35,7 +35,7 @@ def everything_logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     logs.set_up(level="debug", as_json=True)
     root.setLevel(logging.DEBUG)
     yield written
-    structlog.reset_defaults()
+    log_from()
     root.handlers[:] = handlers
     root.setLevel(level)
 

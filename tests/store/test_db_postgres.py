@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 from asyncpg import exceptions as pg
 from tests.cluster import Cluster
-from tests.conftest import Open, _postgres_copy
+from tests.conftest import Open
+from tests.copies import Copies
 from tests.store import shelf
 
 from naru.store import postgres
@@ -21,8 +22,9 @@ from naru.store.postgres import LONGEST_RETRY_S, Pool
 
 
 @pytest.fixture
-def url(cluster: Cluster) -> Iterator[str]:
-    yield from _postgres_copy(cluster, "template0")
+def url(bare_copies: Copies) -> Iterator[str]:
+    with bare_copies.lent() as url:
+        yield url
 
 
 @pytest.fixture
