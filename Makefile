@@ -1,6 +1,6 @@
 # Every target with a "##" comment is listed by `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test test-nobrowser check lint fmt bench chaos lock clean
+.PHONY: help install install-dev up test test-nobrowser check lint fmt bench chaos year lock clean
 
 bin := .venv/bin
 # Half a core is worse than one: two workers only where there are two cores.
@@ -45,6 +45,9 @@ bench: install-dev ## compare speed and size with the floor server (ARGS="--help
 
 chaos: install-dev ## faults and kill -9 by seed, then compare both sides' books (ARGS="--seed 7 --payments 500")
 	@$(bin)/python -m tests.chaos $(ARGS)
+
+year: install-dev ## bill a thousand customers for a year (`make test` takes 250)
+	@NARU_YEAR_CUSTOMERS=1000 $(pytest) -q tests/service/test_billing_year.py $(ARGS)
 
 lock: install-dev ## resolve the dependencies anew into the lock files
 	@scripts/lock $(ARGS)

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
