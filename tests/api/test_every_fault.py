@@ -21,10 +21,13 @@ from tests.live import Answer, Live, live, send
 
 from naru.app import open_parts
 from naru.chaos.audit import Trade, sandbox_book
+from naru.domain.channel import Environment, Use
 from naru.domain.values import DAY, HOUR, MINUTE, SECOND, kst_date
 from naru.sandbox.hecto import faults
-from naru.service import doctor
-from naru.store import mail, statements
+from naru.service import console_channels, doctor
+from naru.service.setup import SANDBOX_AES_KEY, SANDBOX_HASH_KEY
+from naru.store import statements
+from naru.store.people import Actor
 
 READ_S = 0.6
 """How long the gateway waits for an answer here; twenty seconds in production."""
@@ -414,9 +417,26 @@ def visit(naru: Live, method: str, case: Case, **params: Any) -> None:
             case.more |= buy(naru, method, **given)
 
 
-WINDOWS = {
+@pytest.fixture(scope="module")
+def own_contract(naru: Live) -> str:
+    """The key of a channel as a merchant sets it up, with what a real contract says: authentication and approval
+    apart for every method, notis of cancels under their own number in EUC-KR, and an answer that must be just OK."""
+    mid = "own_splt"
+    naru.sandbox_post("/_sandbox/merchants", {"mid": mid, "like": "portone1"})
+    agreed = {"split": True, "cancel_noti": True, "noti_number": "request", "charset": "euc-kr", "strict_ok": True}
+    naru.sandbox_post(f"/_sandbox/merchants/{mid}", agreed)
+    draft = console_channels.Draft(
+        environment=Environment.SANDBOX, use=Use.WINDOW, mid=mid, name="우리 계약", hash_key=SANDBOX_HASH_KEY,
+        aes_key=SANDBOX_AES_KEY, flags={"split", "partial_cancel", "refund"}, merchant_name="나루",
+        merchant_name_en="Naru",
+    )  # fmt: skip
+    return naru.inside(console_channels.add(naru.parts.cx, Actor(None, "test", "-"), 1, draft))
+
+
+WINDOWS: dict[str, tuple[str, dict[str, Any]]] = {
     "M01": ("card", {}), "M02": ("trans", {}), "M03": ("vbank", {}), "M04": ("phone", {"digital": True}),
     "M22": ("card", {"channelKey": "channel-key-dev-split"}),
+    "M23": ("trans", {"channelKey": "own"}), "M24": ("phone", {"channelKey": "own", "digital": True}),
 }  # fmt: skip
 IN_A_WINDOW = frozenset(
     {
@@ -429,9 +449,11 @@ IN_A_WINDOW = frozenset(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("message", WINDOWS)
-def test_every_window_that_can_break(naru: Live, message: str) -> None:
+def test_every_window_that_can_break(naru: Live, own_contract: str, message: str) -> None:
     """The callback never says paid of what is not, nor failed of what is kept; a noti or an inquiry decides."""
     method, params = WINDOWS[message]
+    if params.get("channelKey") == "own":
+        params = params | {"channelKey": own_contract}
     plays = PLAYS if message == "M22" else [(name, EXCHANGE[name][0]) for name in sorted(IN_A_WINDOW)]
     cases = [new(naru, f"{fault} {options}") for fault, options in plays]
     for case, (fault, options) in zip(cases, plays, strict=True):
@@ -547,13 +569,16 @@ def test_every_noti_that_can_go_wrong(naru: Live, name: str) -> None:
 def test_every_list_that_can_go_wrong(naru: Live) -> None:
     """A day's list that is lost or nonsense is read again; one that differs calls a person and changes nothing."""
     cases: list[Case] = []
+    read_at: dict[str, int] = {}
     began = kst_date(naru.now_s * 1000)
     for fault in sorted(faults.EXCHANGE):
         case = card(naru, fault)
         assert cancel_part(naru, case).code == 0
         naru.fault(fault, message="M27", mid="nxca_jt_bi", **EXCHANGE[fault][0])
+        naru.fault(fault, message="M28", mid="nxca_jt_bi", **EXCHANGE[fault][0])
         naru.pass_time(DAY)
         nothing_waits(naru)
+        read_at[fault] = naru.now_s * 1000
         cases.append(case)
     for case in cases:
         p = find(naru, case)
@@ -561,16 +586,67 @@ def test_every_list_that_can_go_wrong(naru: Live) -> None:
         assert (p["status"], p["cancel_amount"]) == ("cancelled", 1_000), case.fault
     check_books(naru, cases)
 
-    async def states() -> list[tuple[str, str]]:
+    async def compared() -> list[Any]:
         parts = await open_parts(naru.settings)
         try:
-            return [(a.kind, a.text) for a in await parts.db.read(mail.open_alarms) if a.kind == "statement"]
+            channels = {c.name: c.id for c in await parts.cx.channels(1)}
+            days = await parts.db.read(statements.days, 1, began, "20991231")
+            return [d for d in days if d.channel_id == channels["API 수기결제 카유"]]
         finally:
             await parts.close()
 
-    days = [text.partition(":")[0].split() for _, text in run_async(states())]
-    differed = [day for *name, day in days if name == ["API", "수기결제", "카유"] and day >= began]
-    assert len(differed) == 2, differed  # wrong_amount and wrong_ids
+    days = run_async(compared())
+    assert [(d.kind, d.day, d.note) for d in days if d.state != "done"] == []
+    differed = {(d.kind, d.day) for d in days if d.only_there + d.only_here + d.different}
+    nothing_listed = {(d.kind, d.day) for d in days if not d.n}  # nothing is paid out at weekends
+    wrong = [read_at["wrong_amount"], read_at["wrong_ids"]]
+    assert differed == {
+        *(("trades", kst_date(at - DAY)) for at in wrong), *(("payouts", kst_date(at)) for at in wrong),
+    } - nothing_listed  # fmt: skip
+    assert sum(d.matched for d in days if d.kind == "payouts") > len(cases)  # all but the last few days'
+
+
+# ---------------------------------------------------------------- cash receipts
+
+TAX_DESK = {"M29a": "an issue", "M29b": "a cancel", "M29c": "an inquiry"}
+BUYER = {"identifier": "01012345678", "identifier_type": "phone", "name": "판매", "amount": 1_000}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("message", TAX_DESK, ids=TAX_DESK.values())
+def test_every_cash_receipt_that_can_go_wrong(naru: Live, message: str) -> None:
+    """A receipt exists at the tax desk exactly where we say so; nobody waits for ever to try again."""
+    plays = PLAYS if message != "M29c" else [(name, EXCHANGE[name][0]) for name in EXCHANGE]
+    before = max((r["id"] for r in naru.sandbox_get("/_sandbox/receipts")["receipts"]), default=0)
+    cases = [new(naru, f"{fault} {options}") for fault, options in plays]
+    for case, (fault, options) in zip(cases, plays, strict=True):
+        path = f"/receipts/external/{case.merchant_uid}"
+        if message == "M29b":
+            assert naru.post(path, BUYER).code == 0
+        if message == "M29c":
+            naru.fault("reset_after", message="M29a")
+        naru.fault(fault, message=message, **options)
+        case.told = naru.call("DELETE", path) if message == "M29b" else naru.post(path, BUYER)
+        nothing_waits(naru)
+    time.sleep(max(0, SLOW_MS / 1000 - READ_S))
+    naru.pass_time(20 * MINUTE)
+    entered = [r for r in naru.sandbox_get("/_sandbox/receipts")["receipts"] if r["id"] > before]
+    gone = {r["orgTransNo"] for r in entered if r["assort"] == "1"}
+    there = {r["transNo"] for r in entered if r["assort"] == "0"} - gone
+    ours: set[str] = set()
+    for case in cases:
+        answer = naru.get(f"/receipts/external/{case.merchant_uid}")
+        stands = answer.code == 0 and not answer.response["cancelled_at"]
+        if stands:
+            ours.add(answer.response["receipt_tid"])
+        if case.sure:
+            assert stands is (case.yes is (message != "M29b")), (case.fault, case.told)
+    assert ours == there
+    for case in cases:
+        path = f"/receipts/external/{case.merchant_uid}"
+        assert naru.call("DELETE", path).status in (200, 400, 404), case.fault
+        again = naru.post(path, BUYER)
+        assert again.code == 0, (case.fault, again.message)
 
 
 def test_a_cancel_that_only_an_inquiry_proved_is_found_on_the_payout_list(naru: Live) -> None:
