@@ -12,7 +12,7 @@ from naru.domain.channel import Channel
 from naru.domain.deadlines import RefundTo
 from naru.domain.outcome import Declined, Details, Done, Finding, NoSuchTrade, NotSent, Outcome, Sealed, Unknown
 from naru.domain.refusal import Refused, Why
-from naru.domain.values import AttemptId, Won, kst_date, won
+from naru.domain.values import MINUTE, AttemptId, Won, kst_date, won
 from naru.service.ports import (
     Approval,
     Cancel,
@@ -64,7 +64,8 @@ def auth_no(number: str) -> str:
 
 class FakeGateway:
     """The other side. *faults* is a queue of names, one per money-moving call: ``lost_before``, ``lost_after``,
-    ``unsent``, ``decline``, ``decline_after`` (it says no and does it), ``wrong_amount``, or empty for none."""
+    ``unsent``, ``decline``, ``decline_after`` (it says no and does it), ``wrong_amount``, ``late`` (it travels for
+    more than a minute, is denied once, and is done then), or empty for none."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -94,6 +95,8 @@ class FakeGateway:
         self.judge: Callable[[CardPayment], str] = lambda _p: ""
         """Which fault a payment meets when the queue is empty."""
         self.bank = Bank(clock, self._fault, self.complaints.append, self._enter)
+        self._late: dict[str, tuple[int, Callable[[], object]]] = {}
+        """What still travels, and is done once an inquiry has denied it: when it was sent, and the deed."""
         self._days: dict[str, list[str]] = {}
         self._sorted = 0
         """How many of the trades are in `_days`: to read all for every day's list would be most of a year's work."""
@@ -117,6 +120,9 @@ class FakeGateway:
                 return NotSent("연결 실패")
             case "lost_before":
                 return Unknown("응답 없음")
+            case "late":
+                self._travels(payment.attempt_id, lambda: self._approve(payment))
+                return Unknown("응답 없음")
             case "decline":
                 return Declined("CA31", "한도초과")
             case "dead_card":
@@ -128,10 +134,9 @@ class FakeGateway:
         if payment.attempt_id in self.trades:
             self.complaints.append(f"duplicate order number {payment.attempt_id}")
             return Unknown("중복", "ST50")
-        trade = Trade(f"T{payment.attempt_id}", payment.attempt_id, payment.amount, at=self.clock())
+        trade = self._approve(payment)
         if payment.card is not None and channel.mid not in self.keyless:
             trade.key = self._new_key(channel, payment.attempt_id)
-        self.trades[payment.attempt_id] = trade
         self.on_paid(trade)
         if fault == "lost_after":
             return Unknown("응답 없음")
@@ -144,6 +149,21 @@ class FakeGateway:
             Details(apply_num="30001234", card_name="신한카드", card_code="366", card_number="411111******1111"),
             billing_key=Sealed(trade.key) if trade.key and fault != "no_key" else None,
         )  # fmt: skip
+
+    def _approve(self, payment: CardPayment) -> Trade:
+        trade = Trade(f"T{payment.attempt_id}", payment.attempt_id, payment.amount, at=self.clock())
+        self.trades[payment.attempt_id] = trade
+        return trade
+
+    def _travels(self, number: str, deed: Callable[[], object]) -> None:
+        self._late[number] = self.clock(), deed
+
+    def _arrives(self, imp_uid: str) -> None:
+        """Somebody was told that there is nothing of this: what has travelled for a minute comes now."""
+        for number, (sent_at, deed) in list(self._late.items()):
+            if number.startswith(imp_uid) and self.clock() - sent_at >= MINUTE:
+                del self._late[number]
+                deed()
 
     async def issue_key(self, channel: Channel, request: KeyRequest) -> Outcome:
         """A key without a payment."""
@@ -199,6 +219,9 @@ class FakeGateway:
                 return NotSent("연결 실패")
             case "lost_before":
                 return Unknown("응답 없음")
+            case "late" if trade is not None:
+                self._travels(cancel.attempt_id, lambda: self._give_back(trade, cancel))
+                return Unknown("응답 없음")
             case "decline":
                 return Declined("CA83", "취소 불가")
             case _:
@@ -212,15 +235,18 @@ class FakeGateway:
         if cancel.amount + trade.cancelled > trade.amount:
             self.complaints.append(f"over-cancel {cancel.attempt_id}")
             return Declined("ST57", "취소 금액 초과")
-        trade.cancels[cancel.attempt_id] = cancel.amount
-        if cancel.refund:
-            self.refunds.append(cancel.refund)
-        trade.rounds += 1
+        self._give_back(trade, cancel)
         if fault == "lost_after":
             return Unknown("응답 없음")
         if fault == "decline_after":
             return Declined("CA83", "취소 불가")
         return Done(f"C{cancel.attempt_id}", cancel.amount, self.clock(), balance=won(trade.amount - trade.cancelled))
+
+    def _give_back(self, trade: Trade, cancel: Cancel) -> None:
+        trade.cancels[cancel.attempt_id] = cancel.amount
+        if cancel.refund:
+            self.refunds.append(cancel.refund)
+        trade.rounds += 1
 
     async def issue_account(self, channel: Channel, issue: IssueAccount, *, again: bool = False) -> Outcome:
         """Issue an account."""
@@ -247,11 +273,12 @@ class FakeGateway:
         if self.blind:
             return Found(Unknown("응답 없음"))
         trade = self.trades.get(question.attempt_id)
+        total = won(trade.cancelled if trade else 0)
+        self._arrives(question.attempt_id)  # after what is answered now
         if trade is None and question.attempt_id in self.refused:
             return Found(Declined("0009", "결제에 실패한 거래입니다"))
         if trade is None:
             return Found(NoSuchTrade())
-        total = won(trade.cancelled)
         deposit = question.pay_method == "vbank"
         if deposit and trade.amount != question.amount:
             return Found(NoSuchTrade())

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from naru.domain.payment import Account, Purpose, Told
+from naru.domain.payment import Account, Purpose, State, Told
 from naru.domain.refusal import Refused
 from naru.domain.values import DAY, HOUR, MINUTE, SECOND, Instant, Won, from_kst, kst_midnight, won
 from naru.service import deposits, doctor, vbank
@@ -164,6 +164,19 @@ class AccountMachine(RuleBasedStateMachine):
         for _ in range(3):
             self.a_noti_arrives(0, twice=True)
 
+    @rule(share=st.sampled_from([1, 400]))
+    def a_refund_is_found_before_its_noti(self, share: int) -> None:
+        """The answer is lost, an inquiry finds the refund, and only then its noti comes: one refund all the same."""
+        mid = "nxva_fix"
+        if self.shop.gateway.bank.active(self.numbers[mid]) is None:
+            self.issue(mid, "", "")
+        self.pay_in(mid, 1_000, promptly=True)
+        known = len(self.waiting)
+        self.refund(mid, share, "lost_after", "")
+        if len(self.waiting) > known:
+            self.time_passes(MINUTE)
+            self.a_noti_arrives(known, twice=False)
+
     @rule(ms=st.sampled_from([SECOND, MINUTE, 5 * MINUTE, HOUR]))
     def time_passes(self, ms: int) -> None:
         if (self.shop.clock.at + ms) < kst_midnight(self.shop.clock.at) + 22 * HOUR:
@@ -218,7 +231,10 @@ class AccountMachine(RuleBasedStateMachine):
             asked = p.pay_attempt
             assert asked is not None
             if asked.told is Told.FAILED and account is not None and not p.entries:
-                assert account.state == "revoked"  # nobody may pay into what the shop heard had failed
+                # Nobody may pay into what the shop heard had failed; where the bank refuses to end it, a person knows.
+                refused = any(a.purpose is Purpose.NET and a.state is State.DECLINED for a in p.attempts)
+                assert account.state == "revoked" or refused
+                assert not refused or "net_revoke_refused" in self.do(self.shop.alarms())
             shop_revoked = p.revoked is not None and p.revoked.purpose is Purpose.SHOP
             assert not shop_revoked or (account is not None and account.state == "revoked")
         total = sum(t.amount for t in self.shop.gateway.trades.values())

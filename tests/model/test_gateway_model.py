@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from naru.domain.payment import Status, Void, show
+from naru.domain.payment import Op, State, Status, Void, show
 from naru.domain.refusal import Refused, Why
 from naru.domain.values import HOUR, MINUTE, SECOND, AttemptId, won
 from naru.service import doctor, notices
@@ -33,8 +33,8 @@ from naru.store.db import open_database
 from tests.shop import Shop, open_shop
 
 T = TypeVar("T")
-PAY_FAULTS = ["", "", "", "decline", "unsent", "lost_before", "lost_after", "wrong_amount"]
-CANCEL_FAULTS = ["", "", "decline", "unsent", "lost_before", "lost_after"]
+PAY_FAULTS = ["", "", "", "decline", "unsent", "lost_before", "lost_after", "late", "wrong_amount"]
+CANCEL_FAULTS = ["", "", "decline", "unsent", "lost_before", "lost_after", "late"]
 DEATHS = ["", "", "", "asked", "answered"]
 
 
@@ -197,9 +197,15 @@ class GatewayMachine(RuleBasedStateMachine):
                 assert p.returned <= p.received
                 assert p.received <= (trade.amount if trade else 0)
                 assert p.returned <= (trade.cancelled if trade else 0)
+                for a in p.attempts:
+                    # What was denied once may still travel: only after a second denial is it said not to have been.
+                    there = trade is not None and (a.op is Op.PAY or a.id in trade.cancels)
+                    assert not (a.state is State.NOT_SENT and there), f"{a.id} was believed too early not to be"
 
     def teardown(self) -> None:
         self.behave()
+        self.do(self.shop.pass_time(3 * MINUTE))
+        self.nothing_is_claimed_that_did_not_happen()
         self.do(self.shop.pass_time(3 * HOUR))
         for merchant_uid, imp_uids in self.orders.items():
             kept = [i for i in imp_uids if self.books_agree(i)]
