@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -10,8 +11,9 @@ from standardwebhooks import Webhook
 from naru.domain.values import DAY, HOUR, MINUTE
 from naru.jobs.deliver import next_try, render
 from naru.jobs.outside import is_public
-from naru.service import setup
+from naru.service import console_keys, setup
 from naru.store import mail, stores
+from naru.store.people import Actor
 from tests.shop import Shop
 
 
@@ -52,6 +54,48 @@ async def test_it_is_given_up_after_a_day(shop: Shop) -> None:
     made = await tries(shop, imp_uid)
     assert [d.started_at for d in (await shop.cx.db.read(mail.deliveries_of, imp_uid))][-1] <= job.created_at + DAY
     assert 8 <= len(made) <= 20
+
+
+async def send_again(shop: Shop, imp_uid: str) -> Any:
+    """An operator has a payment's one webhook sent again; the job as it was."""
+    [job] = await shop.cx.db.read(mail.jobs_of, imp_uid)
+    store = await shop.cx.store(shop.store_id)
+    assert await console_keys.resend(shop.cx, Actor(None, "test", "-"), store, [job.id]) == 1
+    return job
+
+
+async def test_what_the_operator_sends_again_is_tried_anew_and_not_for_ever(shop: Shop) -> None:
+    """Six tries a minute apart, also for an event that is days old; then it is given up again, and a person hears."""
+    shop.sender.statuses = [500] * 1000
+    imp_uid = (await shop.pay()).settled.payment.imp_uid
+    await shop.pass_time(3 * DAY)
+    before = len(await tries(shop, imp_uid))
+    assert await shop.alarms() == ["dead_webhook"]
+    await send_again(shop, imp_uid)
+    await shop.pass_time(3 * DAY)
+    made = await tries(shop, imp_uid)
+    assert [number for number, _ in made] == list(range(1, before + 7))
+    [job] = await shop.cx.db.read(mail.jobs_of, imp_uid)
+    assert job.state == "dead"
+    assert await shop.alarms() == ["dead_webhook"] * 2
+    shop.sender.statuses = [500, 200]
+    await send_again(shop, imp_uid)
+    await shop.pass_time(MINUTE)
+    [job] = await shop.cx.db.read(mail.jobs_of, imp_uid)
+    assert (job.state, job.tries) == ("done", before + 8)
+
+
+async def test_who_was_sending_when_it_was_sent_again_does_not_conclude_the_other_try(shop: Shop) -> None:
+    """A slow first try and the operator's: what became of the one says nothing about the other."""
+    imp_uid = (await shop.pay()).settled.payment.imp_uid
+    db, now = shop.cx.db, shop.clock()
+    [slow] = await db.write(mail.claim, ("webhook",), now, now + MINUTE, 9)
+    await send_again(shop, imp_uid)
+    [again] = await db.write(mail.claim, ("webhook",), now, now + MINUTE, 9)
+    assert not await db.write(mail.postpone, slow.id, slow.tries, run_at=None, error="HTTP 400", now=now)
+    assert await db.write(mail.finish, again.id, again.tries, now=now)
+    [job] = await db.read(mail.jobs_of, imp_uid)
+    assert (job.state, job.tries) == ("done", 2)
 
 
 def test_the_retry_policies() -> None:

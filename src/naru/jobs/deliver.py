@@ -139,6 +139,7 @@ def _headers(message: str, content_type: str, body: bytes, secrets: list[str], a
 async def deliver(cx: Context, sender: Sender, job: Any) -> None:
     """Send one owed webhook once, write the try down, and say whether it is done, later or dead."""
     payload = json.loads(job.payload)
+    tried: int = payload.get("tried", 0)  # before the operator had it sent again: its tries are counted anew
     store = await cx.store(job.store_id)
     secrets = await cx.webhook_secrets(job.store_id)
     body, content_type = render(payload["body"], store.webhook_type)
@@ -146,13 +147,13 @@ async def deliver(cx: Context, sender: Sender, job: Any) -> None:
     headers = _headers(message_id(job), content_type, body, secrets, started)
     clock = time.monotonic()
     status, error, text = await sender.post(
-        payload["url"], body, headers, FIRST_TIMEOUT if job.tries <= 1 else AGAIN_TIMEOUT
+        payload["url"], body, headers, FIRST_TIMEOUT if job.tries - tried <= 1 else AGAIN_TIMEOUT
     )
     took = round((time.monotonic() - clock) * 1000)
     cx.crash("delivered")
     now = cx.clock()
     good = status is not None and 200 <= status < 300
-    again = None if good else next_try(store.webhook_retry, job.created_at, job.tries, now, status)
+    again = None if good else next_try(store.webhook_retry, job.created_at, job.tries - tried, now, status)
     problem = "" if good else error or f"HTTP {status}"
 
     def conclude() -> Any:
@@ -169,8 +170,9 @@ async def deliver(cx: Context, sender: Sender, job: Any) -> None:
             return
         mine = yield from mail.postpone(job.id, job.tries, run_at=again, error=problem, now=now)
         if mine and again is None:
+            key = f"webhook:{job.id}" + (f":{tried}" if tried else "")
             yield from mail.raise_alarm(
-                f"webhook:{job.id}", "dead_webhook", f"웹훅을 전달하지 못했습니다: {payload['url']} ({problem})",
+                key, "dead_webhook", f"웹훅을 전달하지 못했습니다: {payload['url']} ({problem})",
                 store_id=job.store_id, imp_uid=job.imp_uid, now=now,
             )  # fmt: skip
 

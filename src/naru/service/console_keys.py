@@ -233,7 +233,7 @@ async def webhook_stamp(cx: Context, store_id: int) -> str:
 async def resend(cx: Context, actor: Actor, store: Store, jobs: list[int]) -> int:
     """Owe these webhooks again, to the address each was for; those kept silent go to the store's address.
 
-    Returns how many.
+    Each is tried as often as a new one: six times, and as long as its event is not a day old. Returns how many.
     """
     now = cx.clock()
 
@@ -248,8 +248,8 @@ async def resend(cx: Context, actor: Actor, store: Store, jobs: list[int]) -> in
                 url = store.webhook_url or store.webhook_url_test
                 if not url:
                     continue
-                yield from mail.set_payload(job_id, json.dumps({**payload, "url": url}))
-            yield from mail.reopen(job_id, now)
+                payload["url"] = url
+            yield from mail.reopen(job_id, now, json.dumps(payload | {"tried": job.tries}))
             yield from people.note_change(
                 actor, "webhook_resent", job.imp_uid or "-", now, store_id=store.id, detail={"job": job_id}
             )

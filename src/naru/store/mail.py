@@ -72,14 +72,13 @@ _FINISH = Statement(
 _REOPEN = Statement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"))
-    .values(run_at=bindparam("new_run_at"), state="open", tries=0, finished_at=None)
+    .values(run_at=bindparam("new_run_at"), state="open", payload=bindparam("new_payload"), finished_at=None)
 )
 _WEBHOOK_JOB = Statement(
     select(jobs)
     .where(jobs.c.id == bindparam("id"), jobs.c.store_id == bindparam("store_id"), jobs.c.kind == "webhook")
     .with_for_update()
 )
-_SET_PAYLOAD = Statement(update(jobs).where(jobs.c.id == bindparam("job")).values(payload=bindparam("new_payload")))
 # Said as the partial index says it: without the condition SQLite would read every job there ever was.
 _NEXT_JOB = Statement(
     select(jobs.c.run_at.label("at"))
@@ -175,20 +174,16 @@ def postpone(job: int, taken: int, *, run_at: int | None, error: str, now: int) 
     return bool(rows)
 
 
-def reopen(job: int, run_at: int) -> Tx[None]:
-    """Run a finished or dead job again, with a fresh count of tries."""
-    yield _REOPEN(job=job, new_run_at=run_at)
+def reopen(job: int, run_at: int, payload: str) -> Tx[None]:
+    """Run a job again, with this payload. Its tries go on counting: their number is what tells a worker that still
+    has it from the one that takes it next."""
+    yield _REOPEN(job=job, new_run_at=run_at, new_payload=payload)
 
 
 def webhook_job(job: int, store_id: int) -> Tx[Any | None]:
     """A webhook of this store, locked."""
     rows = yield _WEBHOOK_JOB(id=job, store_id=store_id)
     return rows[0] if rows else None
-
-
-def set_payload(job: int, payload: str) -> Tx[None]:
-    """Change what a job carries."""
-    yield _SET_PAYLOAD(job=job, new_payload=payload)
 
 
 def next_job(kinds: tuple[str, ...]) -> Tx[int | None]:
