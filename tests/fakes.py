@@ -50,6 +50,8 @@ class Trade:
     """The billing key that the payment brought."""
     at: int | None = None
     """When it happened (UTC ms); None: on whichever day is asked about."""
+    mid: str = ""
+    """Whose list it is on; empty: on everybody's."""
 
     @property
     def cancelled(self) -> int:
@@ -97,7 +99,7 @@ class FakeGateway:
         self.bank = Bank(clock, self._fault, self.complaints.append, self._enter)
         self._late: dict[str, tuple[int, Callable[[], object]]] = {}
         """What still travels, and is done once an inquiry has denied it: when it was sent, and the deed."""
-        self._days: dict[str, list[str]] = {}
+        self._days: dict[tuple[str, str], list[str]] = {}
         self._sorted = 0
         """How many of the trades are in `_days`: to read all for every day's list would be most of a year's work."""
 
@@ -121,7 +123,7 @@ class FakeGateway:
             case "lost_before":
                 return Unknown("응답 없음")
             case "late":
-                self._travels(payment.attempt_id, lambda: self._approve(payment))
+                self._travels(payment.attempt_id, lambda: self._approve(channel, payment))
                 return Unknown("응답 없음")
             case "decline":
                 return Declined("CA31", "한도초과")
@@ -134,7 +136,7 @@ class FakeGateway:
         if payment.attempt_id in self.trades:
             self.complaints.append(f"duplicate order number {payment.attempt_id}")
             return Unknown("중복", "ST50")
-        trade = self._approve(payment)
+        trade = self._approve(channel, payment)
         if payment.card is not None and channel.mid not in self.keyless:
             trade.key = self._new_key(channel, payment.attempt_id)
         self.on_paid(trade)
@@ -150,9 +152,10 @@ class FakeGateway:
             billing_key=Sealed(trade.key) if trade.key and fault != "no_key" else None,
         )  # fmt: skip
 
-    def _approve(self, payment: CardPayment) -> Trade:
-        trade = Trade(f"T{payment.attempt_id}", payment.attempt_id, payment.amount, at=self.clock())
-        self.trades[payment.attempt_id] = trade
+    def _approve(self, channel: Channel, payment: CardPayment) -> Trade:
+        number = payment.attempt_id
+        trade = Trade(f"T{number}", number, payment.amount, at=self.clock(), mid=channel.mid)
+        self.trades[number] = trade
         return trade
 
     def _travels(self, number: str, deed: Callable[[], object]) -> None:
@@ -369,9 +372,8 @@ class FakeGateway:
 
     async def statement(self, channel: Channel, day: str, *, payouts: bool) -> list[Line] | str:
         """A day's trades as the other side lists them; nothing is paid out here."""
-        del channel
         found: list[Line] = []
-        for trade in [] if payouts else self._of_day(day):
+        for trade in [] if payouts else self._of_day(day, channel.mid):
             found.append(Line(trade.tid, AttemptId(trade.attempt_id), False, self.clock(), won(trade.amount)))
             found += [
                 Line(f"C{number}", AttemptId(trade.attempt_id), True, self.clock(), won(amount), trade.tid)
@@ -379,11 +381,12 @@ class FakeGateway:
             ]
         return found
 
-    def _of_day(self, day: str) -> list[Trade]:
+    def _of_day(self, day: str, mid: str) -> list[Trade]:
         for trade in list(self.trades.values())[self._sorted :]:
-            self._days.setdefault("" if trade.at is None else kst_date(trade.at), []).append(trade.attempt_id)
+            place = "" if trade.at is None else kst_date(trade.at), trade.mid
+            self._days.setdefault(place, []).append(trade.attempt_id)
         self._sorted = len(self.trades)
-        return [self.trades[n] for n in (*self._days.get("", ()), *self._days.get(day, ()))]
+        return [self.trades[n] for d in ("", day) for m in ("", mid) for n in self._days.get((d, m), ())]
 
     def notice_mid(self, body: bytes, content_type: str) -> str | None:
         """Tests hand notices over directly."""

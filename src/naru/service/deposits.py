@@ -448,13 +448,12 @@ async def absorb_listed(cx: Context, channel: Channel, lines: Sequence[Listed], 
 
 
 async def _listed_deposit(cx: Context, channel: Channel, line: Listed) -> int:
-    known = await cx.db.read(_of_trade, line.trd_no, {channel.id})
     if line.attempt_id != NAMELESS:
-        imp_uid = await cx.db.read(_of_attempt, line.attempt_id, {channel.id})
+        imp_uid = await cx.db.glance(_of_attempt, line.attempt_id, {channel.id})
         stored = await cx.db.read(payments.load, imp_uid) if imp_uid else None
         if stored is None or not stored.payment.is_account or stored.payment.received:
             return 0
-    elif known is not None:
+    elif await cx.db.glance(_of_trade, line.trd_no, {channel.id}) is not None:
         return 0
     else:
         holders = await cx.db.read(accounts.unlimited_of, channel.id, channel.mid)

@@ -62,6 +62,8 @@ async def plan(cx: Context) -> None:
     """Owe this morning's comparisons of yesterday and last night's look at test payments; once per day."""
     today = kst_midnight(cx.clock())
     yesterday = kst_date(today - DAY)
+    if await cx.db.glance(stores.get_meta, "statements_planned") == yesterday:
+        return
     channels = await cx.db.read(stores.all_channels, cx.vault)
     now = cx.clock()
 
