@@ -160,6 +160,14 @@ def shop_server() -> Generator[ShopServer]:
         yield made
 
 
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something that another thread or process does."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def since_ten_ms() -> int:
     """How long ago it was ten in the morning in Korea. Tests live then, whenever they run: banks are closed from
     23:30 to 00:35, some rules change with the day, and a shop's own clock is never behind."""

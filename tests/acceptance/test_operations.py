@@ -10,8 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,9 @@ from naru.chaos.town import Town
 from naru.domain.values import MINUTE
 from tests.acceptance.servers import DEV_KEY, DEV_SECRET, Receiver, Servers, call, free_port
 from tests.cluster import Cluster, run_async
+from tests.live import until
 
 SLOW_MS = 1_000
-
-
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_who_is_told_to_stop_finishes_what_is_under_way(servers: Servers) -> None:
