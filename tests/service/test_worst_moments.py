@@ -128,6 +128,74 @@ async def test_second_looks_end(shop: Shop) -> None:
     assert shop.gateway.calls.count(f"inquire {imp_uid}") == asked < 10
 
 
+# ── two cancels, one of them denied and late ─────────────────────────────────
+# An inquiry tells the total that went back of a trade, not of which cancel.
+
+
+async def denied(shop: Shop) -> tuple[str, Trade]:
+    """A payment of 3,000 won whose first cancel, of 1,000, was denied twice; its trade at the other side."""
+    imp_uid = (await shop.pay(3_000)).settled.payment.imp_uid
+    shop.gateway.faults = ["lost_before"]
+    await shop.cancel(imp_uid, 1_000)
+    await shop.pass_time(3 * MINUTE)
+    assert (await states(shop, imp_uid)) == {"C001": "not_sent"}
+    return imp_uid, shop.gateway.trades[imp_uid]
+
+
+async def states(shop: Shop, imp_uid: str) -> dict[str, str]:
+    return {a.id.removeprefix(imp_uid): a.state.value for a in (await shop.payment(imp_uid)).attempts[1:]}
+
+
+def done_late(trade: Trade, imp_uid: str, number: str = "C001", amount: int = 1_000) -> None:
+    trade.cancels[f"{imp_uid}{number}"] = amount
+    trade.rounds += 1
+
+
+async def agree(shop: Shop, imp_uid: str, back: int) -> None:
+    assert (await shop.payment(imp_uid)).returned == shop.gateway.trades[imp_uid].cancelled == back
+
+
+@pytest.mark.parametrize(("fault", "second"), [("lost_before", "not_sent"), ("lost_after", "done")])
+async def test_a_late_cancel_is_told_from_the_next_one_by_its_amount(shop: Shop, fault: str, second: str) -> None:
+    imp_uid, trade = await denied(shop)
+    shop.gateway.faults = [fault]
+    await shop.cancel(imp_uid, 500)
+    done_late(trade, imp_uid)
+    await shop.pass_time(5 * MINUTE)
+    assert await states(shop, imp_uid) == {"C001": "done", "C002": second}
+    await agree(shop, imp_uid, 1_000 + 500 * (second == "done"))
+    assert await shop.alarms() == ["late_cancel"]
+    await shop.cancel(imp_uid, 700)  # nothing is in its way
+    await agree(shop, imp_uid, trade.cancelled)
+
+
+async def test_a_late_cancel_of_the_same_amount_counts_once_each_and_calls_a_person(shop: Shop) -> None:
+    """The second was done: what grows the total afterwards was the first, and the buyer has twice what was meant."""
+    imp_uid, trade = await denied(shop)
+    await shop.cancel(imp_uid, 1_000)
+    done_late(trade, imp_uid)
+    await shop.pass_time(20 * MINUTE)
+    assert await states(shop, imp_uid) == {"C001": "done", "C002": "done"}
+    await agree(shop, imp_uid, 2_000)
+    assert await shop.alarms() == ["late_cancel"]
+
+
+async def test_which_of_two_equal_cancels_was_done_is_not_known_and_how_much_went_back_is(shop: Shop) -> None:
+    """The late one counts for the one that is asked about; should that come too, the first is found to be done."""
+    imp_uid, trade = await denied(shop)
+    shop.gateway.faults = ["lost_before"]
+    await shop.cancel(imp_uid, 1_000)
+    done_late(trade, imp_uid)
+    await shop.pass_time(MINUTE)
+    assert await states(shop, imp_uid) == {"C001": "not_sent", "C002": "done"}
+    await agree(shop, imp_uid, 1_000)
+    done_late(trade, imp_uid, "C002")
+    await shop.pass_time(20 * MINUTE)
+    assert await states(shop, imp_uid) == {"C001": "done", "C002": "done"}
+    await agree(shop, imp_uid, 2_000)
+    assert await shop.alarms() == ["late_cancel"]
+
+
 # ── overtaken ────────────────────────────────────────────────────────────────
 
 

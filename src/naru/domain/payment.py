@@ -232,6 +232,16 @@ class Payment:
         """The attempt that asks for the money (or for the account it is to come to)."""
         return next((a for a in self.attempts if a.op in (Op.PAY, Op.ISSUE)), None)
 
+    def late_cancel(self, attempt: Attempt, grown: int) -> Attempt | None:
+        """The cancel that was believed not to have happened and explains why the PG's total of a trade grew by
+        *grown* KRW, by itself or with *attempt*, the one that is asked about."""
+        doubted = (
+            a
+            for a in self.attempts
+            if a.op is Op.CANCEL and a.state is State.NOT_SENT and a.org_tid == attempt.org_tid and a.id != attempt.id
+        )
+        return next((a for a in doubted if grown in (a.amount, a.amount + attempt.amount)), None)
+
     @property
     def open_cancel(self) -> Attempt | None:
         """The cancel whose result is still to come; at most one."""
@@ -480,6 +490,13 @@ def apply_cancel(p: Payment, attempt_id: str, outcome: Outcome, now: Instant) ->
             left = p.left_of(attempt.org_tid)
             if outcome.balance is not None and outcome.balance != left:
                 return Applied(p, f"취소 후 잔액이 다릅니다: 나루 {left}원, 헥토파이낸셜 {outcome.balance}원")
+            if attempt.state is State.NOT_SENT and (twice := _asked_again(p, attempt)):
+                return Applied(
+                    p,
+                    f"처리되지 않은 것으로 확인했던 취소({attempt.id}, {attempt.amount}원)가 뒤늦게 처리되었습니다. "
+                    f"그 사이의 취소({', '.join(twice)})와 겹치지 않는지 확인하세요",
+                    "late_cancel",
+                )
             return Applied(p)
         case Declined():
             after = unless_final(p, attempt, State.DECLINED, outcome.code, outcome.message, now)
@@ -493,6 +510,12 @@ def apply_cancel(p: Payment, attempt_id: str, outcome: Outcome, now: Instant) ->
             return Applied(unless_final(p, attempt, State.UNKNOWN, outcome.code or None, outcome.message, now), alarm)
         case _:
             assert_never(outcome)
+
+
+def _asked_again(p: Payment, late: Attempt) -> list[str]:
+    """Cancels that were asked for, and may be done, because *late* was believed not to have happened."""
+    since = (a for a in p.attempts if a.op is Op.CANCEL and a.org_tid == late.org_tid and a.asked_at > late.asked_at)
+    return [a.id for a in since if a.is_open or a.state is State.DONE]
 
 
 def absorb_cancelled(p: Payment, tid: str, total: int, now: Instant, purpose: Purpose) -> Applied:

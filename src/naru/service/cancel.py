@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from naru import logs
 from naru.domain import standard
@@ -271,7 +271,8 @@ async def ask_about_cancel(cx: Context, channel: Channel, p: Payment, attempt: A
     """Whether an open cancel happened, from the total that Hecto tells (M21 tells only the total).
 
     Done when the total grew by exactly this cancel; None when it did not grow (which proves nothing
-    yet); Unknown, calling a person, when it grew by anything else.
+    yet); Unknown, calling a person, when it grew by anything else. An earlier cancel that was believed not to have
+    happened, and whose amount explains the growth, is settled on the way.
     """
     pay = p.pay_attempt
     came = next((e for e in p.entries if e.kind in MONEY_IN and e.pg_tid == attempt.org_tid), None)
@@ -290,6 +291,13 @@ async def ask_about_cancel(cx: Context, channel: Channel, p: Payment, attempt: A
                 case attempt.amount:
                     return Done(pg_tid="", amount=attempt.amount, at=cx.clock())
                 case other:
+                    late = p.late_cancel(attempt, other)
+                    if late is not None:
+                        done = Done(pg_tid="", amount=late.amount, at=cx.clock())
+                        if await settle_now(cx, late.id, done, only_if=p) is None:
+                            return Unknown("다른 취소가 그 사이 확인되어 다시 조회합니다")
+                        log.warning("attempt.late", attempt=late.id, imp_uid=p.imp_uid)
+                        return None if other == late.amount else replace(done, amount=attempt.amount)
                     words = f"취소 누계가 {other}원 늘었습니다 (요청 {attempt.amount}원)"
                     return Unknown(words, mismatch=True)
         case NoSuchTrade() if p.is_account:
