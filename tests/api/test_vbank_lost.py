@@ -182,6 +182,31 @@ def test_a_reversal_is_the_same_line_on_both_sides(naru: Live) -> None:
     assert alarms(naru) == ["reversal"]
 
 
+@pytest.mark.parametrize("unlimited", [False, True], ids=["an ordinary account", "an unlimited account"])
+def test_a_deposit_that_was_taken_back_without_a_word_is_found_in_the_morning(naru: Live, unlimited: bool) -> None:
+    """Hecto tells of it on request only. The shop hears `cancelled`, a person is called, the list agrees."""
+    mid, number = ("nxva_fix2", "2022004000056") if unlimited else ("nxva_fix", "2022004000001")
+    order = naru.order()
+    given = {
+        "merchant_uid": order, "amount": 0 if unlimited else 9_000, "vbank_num": number, "vbank_holder": "나루",
+        "pg": f"settle.{mid}", "fixed_unlimited_vbank": unlimited,
+    }  # fmt: skip
+    assert naru.post("/vbanks", given).code == 0
+    assert pay_in(naru, number, 9_000)["trdNo"]
+    naru.sandbox_post("/_sandbox/drain")
+    took = naru.sandbox_get("/_sandbox/deposits")["deposits"][0]
+    naru.sandbox_post(f"/_sandbox/deposits/{took['id']}/reverse")
+    naru.sandbox_post("/_sandbox/drain")
+    assert naru.get(f"/payments/find/{order}").response["status"] == "paid"
+    day = next_morning(naru)
+    p = naru.get(f"/payments/find/{order}").response
+    assert (p["status"], p["cancel_amount"]) == ("cancelled", 9_000)
+    assert [verdict for verdict, _, _ in lines(naru, day, mid)] == ["matched", "matched"]
+    assert alarms(naru) == ["found_refund"]
+    told = [h.fields["status"] for h in naru.shop.hooks if h.fields["merchant_uid"] == order]
+    assert told == ["ready", "paid", "cancelled"]
+
+
 def test_several_accounts_on_a_channel_call_a_person(naru: Live) -> None:
     """Hecto's list does not tell account numbers."""
     for n, number in enumerate((NUMBER, "2022011000062")):

@@ -413,11 +413,10 @@ class BankMachine(RuleBasedStateMachine):
             self.post.bring(letter)
 
     def a_noti_is_lost(self, which: int) -> None:
-        """For good. (Nothing but its noti tells of a reversal, which Hecto sends on request.)"""
-        losable = [x for x in self.post.held if x.fields["bizType"] != "B2"]
-        deposits = [x for x in losable if x.fields["bizType"] == "B1"]
-        if losable:
-            letter = (deposits or losable)[which % len(deposits or losable)]
+        """For good, that of a deposit which the bank took back (Hecto sends it on request only) like any other."""
+        moved = [x for x in self.post.held if x.fields["bizType"] in ("B1", "B2")]
+        if losable := moved or self.post.held:
+            letter = losable[which % len(losable)]
             self.post.held = [x for x in self.post.held if x is not letter]
 
     def a_noti_comes_again(self, which: int) -> None:

@@ -372,6 +372,9 @@ def apply_reversal(
     if any(e.id == entry_id for e in p.entries):
         return Applied(p)
     p = apply_deposit(p, deposit, now, paid_by_other=paid_by_other).payment
+    back = [e for e in p.entries if e.kind is EntryKind.CANCEL and e.org_tid == deposit.pg_tid]
+    if any(e.attempt_id is None and e.amount == deposit.amount for e in back):
+        return Applied(p)  # the day's list came before the noti and told of it as a refund
     if p.left_of(deposit.pg_tid) < deposit.amount:
         return Applied(p, f"이미 환불한 입금({deposit.pg_tid})이 은행에서 자동 취소되었다고 통보되었습니다")
     reason = "은행의 입금 자동취소"

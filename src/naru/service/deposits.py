@@ -305,24 +305,25 @@ async def _refunded(cx: Context, notice: Notice, channel_ids: set[int]) -> Verdi
         return Verdict("unmatched", "환불된 입금을 찾을 수 없습니다")
     verdict = await cx.db.write(_refund, imp_uid, notice.org_tid, notice.pg_tid, notice.amount, notice.at, cx.clock())
     if verdict is None:
-        return await _by_total(cx, imp_uid, notice)
+        return await _by_total(cx, imp_uid, notice.org_tid)
     cx.happened(imp_uid)
     cx.wake()
     return verdict
 
 
-async def _by_total(cx: Context, imp_uid: str, notice: Notice) -> Verdict:
+async def _by_total(cx: Context, imp_uid: str, org_tid: str, at: Instant | None = None) -> Verdict:
+    """Record what went back of a deposit and we do not know of, as an inquiry tells it."""
     stored = await cx.db.read(payments.load, imp_uid)
     assert stored is not None
     p = stored.payment
-    came = next(e for e in p.entries if e.kind is EntryKind.DEPOSIT and e.pg_tid == notice.org_tid)
+    came = next(e for e in p.entries if e.kind is EntryKind.DEPOSIT and e.pg_tid == org_tid)
     asked = p.pay_attempt
     assert asked is not None
     channel = await cx.channel(p.store_id, p.channel_id)
     found, total = await ask_about(cx, channel, p, came, asked)
     if not isinstance(found, Done):
         return Verdict("new", "거래 조회에 실패하여 다시 통보를 기다립니다", p.imp_uid)
-    after = await cx.db.write(absorb, p.imp_uid, notice.org_tid, total, cx.clock(), Purpose.CONSOLE)
+    after = await cx.db.write(absorb, p.imp_uid, org_tid, total, cx.clock(), Purpose.CONSOLE, at)
     cx.happened(p.imp_uid)
     cx.wake()
     changed = after is not None and len(after.entries) > len(p.entries)
@@ -427,9 +428,10 @@ class Listed(Protocol):
 async def absorb_listed(cx: Context, channel: Channel, lines: Sequence[Listed], day_began: Instant) -> int:
     """Record deposits and refunds of accounts that a day's whole list has and we do not. Returns how many there were.
 
+    A deposit that the bank took back by itself stands there as a refund; Hecto's noti of it is sent on request only.
     A line does not tell an unlimited account's number: where the channel has one such account the deposit is
-    its, else a person is called. A refund of such an account that was asked that day, has no result and is
-    not on the list, did not happen.
+    its, else a person is called. A refund that was asked that day, that no inquiry
+    could tell of, and that is not on the list, did not happen.
     """
     found = 0
     for line in lines:
@@ -442,7 +444,11 @@ async def absorb_listed(cx: Context, channel: Channel, lines: Sequence[Listed], 
     rows = await cx.db.read(accounts.open_refunds, channel.id, day_began, day_began + DAY)
     for row in rows:
         stored = await cx.db.read(payments.load, row.imp_uid)
-        if stored is not None and stored.payment.unlimited:
+        attempt = stored.payment.attempt(row.id) if stored is not None else None
+        if stored is None or attempt is None:
+            continue
+        # The refund of an ordinary account is open still only where the total fitted nothing.
+        if stored.payment.unlimited or (stored.payment.is_account and attempt.state is State.UNKNOWN):
             await settle_now(cx, row.id, NotSent("헥토파이낸셜의 거래대사에 환불이 없습니다"))
     return found
 
@@ -474,18 +480,37 @@ async def _listed_deposit(cx: Context, channel: Channel, line: Listed) -> int:
 async def _listed_refund(cx: Context, channel: Channel, line: Listed) -> int:
     imp_uid = await cx.db.read(_of_trade, line.org_tid, {channel.id}) if line.org_tid else None
     stored = await cx.db.read(payments.load, imp_uid) if imp_uid else None
-    if imp_uid is None or stored is None or not stored.payment.unlimited:
+    if imp_uid is None or stored is None or not stored.payment.is_account:
         return 0  # what went back of other payments, inquiries tell
-    entries = stored.payment.entries
-    if any(e.pg_tid == line.trd_no for e in entries):
+    p = stored.payment
+    if any(e.pg_tid == line.trd_no for e in p.entries):
         return 0
-    if any(e.kind is EntryKind.REVERSAL and e.org_tid == line.org_tid for e in entries):
+    if any(e.kind is EntryKind.REVERSAL and e.org_tid == line.org_tid for e in p.entries):
         return 0  # its noti told the deposit's number, the list tells the reversal's own
-    now = cx.clock()
-    verdict = await cx.db.write(_refund, imp_uid, line.org_tid, line.trd_no, line.amount, line.at, now)
-    cx.happened(imp_uid)
-    cx.wake()
-    return int(verdict is not None and verdict.word == "applied")
+    if p.unlimited or p.open_cancel is not None:
+        # The total of an inquiry would not tell this from the refund whose result is open; the list's line does.
+        now = cx.clock()
+        verdict = await cx.db.write(_refund, imp_uid, line.org_tid, line.trd_no, line.amount, line.at, now)
+        cx.happened(imp_uid)
+        cx.wake()
+    else:
+        verdict = await _by_total(cx, imp_uid, line.org_tid, line.at)
+    if verdict is None or verdict.word != "applied":
+        return 0
+    after = await cx.db.read(payments.load, imp_uid)
+    assert after is not None
+    known = {e.id for e in p.entries}
+    if any(e.id not in known and e.attempt_id is None for e in after.payment.entries):
+        log.warning("refund.found", imp_uid=imp_uid, amount=line.amount)
+        text = (
+            f"입금 {line.amount:,}원이 되돌아간 것을 거래대사에서 찾았습니다 (은행의 자동취소이거나 "
+            f"헥토파이낸셜의 직접 환불, 거래번호 {line.trd_no})"
+        )
+        await cx.db.write(
+            mail.raise_alarm, f"found_refund:{imp_uid}:{line.trd_no}"[:160], "found_refund", text,
+            store_id=channel.store_id, imp_uid=imp_uid, now=cx.clock(),
+        )  # fmt: skip
+    return 1
 
 
 # ---------------------------------------------------------------- the bank's question before a deposit

@@ -291,15 +291,18 @@ def _found_deposit(before: Stored, attempt: Attempt, outcome: Done, now: Instant
     return replace(applied, payment=more.payment) if applied.alarm else more
 
 
-def absorb(imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose) -> Tx[Payment | None]:
-    """The PG says how much of a trade went back in all; record what we did not know of."""
+def absorb(
+    imp_uid: str, tid: str, total: int, now: Instant, purpose: Purpose, at: Instant | None = None
+) -> Tx[Payment | None]:
+    """The PG says how much of a trade went back in all; record what we did not know of, *at* the time it happened
+    where that is known."""
     order = yield from payments.lock_order_of(imp_uid)
     before = yield from payments.load(imp_uid, lock=True)
     if before is None:
         return None
     if before.payment.open_cancel:
         return before.payment  # the difference may be the open cancel: the settle job tells them apart
-    applied = absorb_cancelled(before.payment, tid, total, now, purpose)
+    applied = absorb_cancelled(before.payment, tid, total, at or now, purpose)
     after = yield from commit(before, applied, now, order=order)
     return after
 
