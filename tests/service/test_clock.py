@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from naru.clock import SystemClock
 from naru.domain.payment import State
+from naru.domain.refusal import Refused
 from naru.domain.values import DAY, HOUR, MINUTE, SECOND, from_kst
+from naru.jobs import timemachine
 from naru.service import doctor
+from naru.store import stores
 from tests.shop import Shop
 
 JUMPS = [-DAY, -2 * HOUR, -MINUTE, HOUR, 40 * DAY]
@@ -85,3 +91,28 @@ async def test_a_jump_forward_while_hecto_is_asked_charges_nobody_twice(shop: Sh
     assert await shop.webhooks(imp_uid) == [f"{imp_uid}:approve#0"]
     shop.clock.advance(SECOND)
     await no_complaint(shop)
+
+
+# ── moved by hand, in development ────────────────────────────────────────────
+
+
+async def test_two_who_move_the_clock_take_turns(shop: Shop) -> None:
+    shop.cx.clock = clock = SystemClock()
+    await asyncio.gather(*(timemachine.advance(shop.cx, shop.runner, None, HOUR) for _ in range(2)))
+    assert clock.offset_ms == 2 * HOUR
+    assert await shop.cx.db.read(stores.get_meta, "clock_offset_ms") == str(2 * HOUR)
+
+
+async def test_a_sandbox_that_cannot_be_moved_is_said_so(shop: Shop) -> None:
+    shop.cx.clock = SystemClock()
+    with pytest.raises(Refused) as refused:
+        await timemachine.advance(shop.cx, shop.runner, "http://127.0.0.1:9", HOUR)
+    assert refused.value.facts["status"] == 503
+    async with asyncio.timeout(5):
+        await timemachine.advance(shop.cx, shop.runner, None, HOUR)  # nobody is held
+
+
+async def test_what_several_processes_set_at_once_is_no_conflict(shop: Shop) -> None:
+    """Two gateways and a worker plan the same morning when the clock is moved."""
+    await asyncio.gather(*(shop.cx.db.write(stores.set_meta, "planned", str(n)) for n in range(8)))
+    assert await shop.cx.db.read(stores.get_meta, "planned") in [str(n) for n in range(8)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import aiohttp
 
 from naru.clock import SystemClock
+from naru.domain.refusal import Refused, Why
 from naru.domain.values import HOUR
 from naru.jobs.worker import Runner
 from naru.service.context import Context
@@ -12,17 +13,22 @@ from naru.store import stores
 
 
 async def _sandbox(url: str, advance_ms: int) -> None:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{url}/_sandbox/clock", json={"advance_ms": advance_ms}) as answer,
-    ):
-        answer.raise_for_status()
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{url}/_sandbox/clock", json={"advance_ms": advance_ms}) as answer,
+        ):
+            answer.raise_for_status()
+    except (aiohttp.ClientError, TimeoutError) as e:
+        what = f"샌드박스가 응답하지 않아 시계를 끝까지 옮기지 못했습니다. ({type(e).__name__}: {url})"
+        raise Refused(Why.NOT_SUPPORTED, what=what, status=503, code=-1) from e
 
 
 async def advance(cx: Context, runner: Runner, sandbox_url: str | None, ms: int) -> int:
     """Move time forward by *ms*, stepping to each due time and draining the jobs before the next.
 
-    Gateway and sandbox move together. Returns how many jobs were run.
+    Gateway and sandbox move together. Returns how many jobs were run. Raises Refused (503) where the sandbox cannot be
+    moved: the gateway is ahead of it then.
     """
     clock = cx.clock
     assert isinstance(clock, SystemClock)

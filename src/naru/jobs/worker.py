@@ -94,6 +94,7 @@ class Runner:
         self._webhooks_woken = asyncio.Event()
         self._stop = False
         self._paused = False
+        self._alone = asyncio.Lock()
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -160,14 +161,15 @@ class Runner:
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncGenerator[None]:
-        """Hold the loops of `run` still, so that the caller alone runs what is due: for moving time."""
-        self._paused = True
-        try:
-            await self._idle.wait()
-            yield
-        finally:
-            self._paused = False
-            self.wake()
+        """Hold the loops of `run` still, so that the caller alone runs what is due: for moving time. One at a time."""
+        async with self._alone:
+            self._paused = True
+            try:
+                await self._idle.wait()
+                yield
+            finally:
+                self._paused = False
+                self.wake()
 
     async def run(self) -> None:
         """Work until `stop`."""
