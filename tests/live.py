@@ -28,6 +28,7 @@ from naru.clock import SystemClock
 from naru.domain.values import DAY, HOUR
 from naru.sandbox.hecto import server as sandbox_server
 from naru.service import setup
+from naru.serving import Protocol
 from naru.settings import Settings
 from naru.store import stores
 from tests.cluster import run_async
@@ -345,7 +346,7 @@ def live(template: Path, directory: Path, **changes: Any) -> Generator[Live]:
 
         gateway = uvicorn.Config(
             build(settings, on_open=open_up), host="127.0.0.1", port=port, lifespan="on", log_config=None,
-            access_log=False, server_header=False, timeout_graceful_shutdown=5,
+            access_log=False, server_header=False, timeout_graceful_shutdown=5, http=Protocol,
         )  # fmt: skip
         sandbox = sandbox_server.Settings(
             book=directory / "sandbox.db", public_url=sandbox_url,

@@ -213,10 +213,13 @@ def build(settings: Settings, *, clock: Clock | None = None, on_open: Callable[[
         logging_config=None,
         debug=False,
     )
-    quick = Quick(app, app.state.dict, MAX_BODY, failed)
     if settings.request_log:
-        log_of_calls = calls.CallLog(quick)
-    return QuotedPaths(RequestLog(log_of_calls or quick))
+        log_of_calls = calls.CallLog(app)
+    log_of_requests = RequestLog(log_of_calls or app)
+    return Quick(
+        QuotedPaths(log_of_requests), app.state.dict, MAX_BODY, failed,
+        finished=log_of_requests.finished, note=None if log_of_calls is None else log_of_calls.note,
+    )  # fmt: skip
 
 
 def _refused(_request: Request[Any, Any, State], refusal: Refused) -> Response[bytes]:
@@ -289,13 +292,14 @@ class RequestLog:
         try:
             await self.app(scope, receive, noting)
         finally:
-            seconds = time.perf_counter() - started
-            counter = self._counters.get((scope["method"], status))
-            if counter is None:
-                counter = REQUESTS.labels(scope["method"], str(status))
-                self._counters[scope["method"], status] = counter
-            counter.inc()
-            SECONDS.observe(seconds)
-            if logs.tells_info():
-                took = round(seconds * 1000, 1)
-                log.info("request.finished", method=scope["method"], path=scope["path"], status=status, ms=took)
+            self.finished(scope["method"], scope["path"], status, time.perf_counter() - started)
+
+    def finished(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Count an answer and say that it was given."""
+        counter = self._counters.get((method, status))
+        if counter is None:
+            counter = self._counters[method, status] = REQUESTS.labels(method, str(status))
+        counter.inc()
+        SECONDS.observe(seconds)
+        if logs.tells_info():
+            log.info("request.finished", method=method, path=path, status=status, ms=round(seconds * 1000, 1))

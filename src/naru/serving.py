@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from naru import heap, logs
 from naru.settings import Settings
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 REQUEST_S = 30.0
 """How long a client may take to say its request, head and body; a connection that says nothing ends sooner too."""
 SWITCH_S = 0.001
+WHOLE = "naru.whole"
+"""The name under which a request's scope has `Protocol.answer`, among its extensions."""
 
 
-class Impatient(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with a time limit for the client: slow ones would hold connections for ever."""
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with two things more: a time limit for the client (slow ones would hold connections for
+    ever), and answers that are whole when they come: head and body leave in one call to the system, not in two.
+    """
 
     _patience: asyncio.TimerHandle | None = None
     _since: float | None = None
@@ -39,6 +43,33 @@ class Impatient(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._since = self.loop.time()
+        self.scope["extensions"] = {WHOLE: self.answer}  # pyright: ignore[reportGeneralTypeIssues] - one of our own
+
+    def answer(self, scope: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Send a whole answer, *headers* in lower case and `content-length` among them.
+
+        False where that takes more than writing it: for `HEAD`, for a connection that is to be closed, by one that has
+        much to read still, and in a row of requests sent at once. Then nothing was sent.
+        """
+        cycle = self.cycle
+        if (
+            cycle.scope is not scope or cycle.response_started or cycle.disconnected or not cycle.keep_alive
+            or self.flow.write_paused or scope["method"] == "HEAD"
+        ):  # fmt: skip
+            return False
+        lines = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            lines += (name, b": ", value, b"\r\n")
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        lines += (b"\r\n", body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.expected_content_length = 0
+        self.transport.write(b"".join(lines))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def on_message_complete(self) -> None:
         self._since = None
@@ -104,7 +135,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=Impatient,
+        http=Protocol,
         log_config=None,
         access_log=False,
         lifespan="on",

@@ -292,7 +292,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
     port = free_port()
     with served(
-        uvicorn.Config(app, port=port, http=serving.Impatient, lifespan="off", log_config=None, access_log=False)
+        uvicorn.Config(app, port=port, http=serving.Protocol, lifespan="off", log_config=None, access_log=False)
     ):
         yield port
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.live import Live
 
+from naru import serving
+from naru.api import quick
 from naru.api.quick import Quick
 
 
@@ -61,3 +66,33 @@ def test_a_failure_nobody_expected_is_answered_on_the_short_road_too(
     answer = naru.send("GET", "/payments/imps_000000000000")
     assert (answer.status, answer.headers["content-type"]) == (500, "application/json; charset=UTF-8")
     assert str(answer.message).startswith("내부 오류가 발생했습니다. (요청번호 ")
+
+
+def test_an_answer_leaves_in_one_piece_and_the_connection_lives(naru: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert quick.WHOLE == serving.WHOLE
+    paid, taken = naru.paid(), list[bool]()
+    address, answer = urlsplit(naru.url), serving.Protocol.answer
+
+    def counted(*what: Any) -> bool:
+        taken.append(answer(*what))
+        return taken[-1]
+
+    monkeypatch.setattr(serving.Protocol, "answer", counted)
+    head = f"/payments/{paid['imp_uid']} HTTP/1.1\r\nHost: shop\r\nAuthorization: {naru.token}\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=10) as line:
+        for number in range(3):
+            line.sendall(f"GET {head}\r\n".encode())
+            got = line.recv(65536)
+            assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"\r\ndate: " in got
+            assert got.count(paid["imp_uid"].encode()) >= 1, "head and body come together"
+            assert taken == [True] * (number + 1)
+        # Three at once: in order, each whole.
+        line.sendall(f"GET {head}\r\n".encode() * 2 + f"GET {head}Connection: close\r\n\r\n".encode())
+        got = b""
+        while more := line.recv(65536):
+            got += more
+    assert got.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert got.count(b"\r\nconnection: close\r\n") == 1
+    assert got.count(b'{"code":0,') == 3
+    assert got.endswith(b"}")

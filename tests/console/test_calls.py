@@ -47,7 +47,7 @@ class Caller:
 
 
 def log_of(console: Console) -> CallLog:
-    found = console.app.app.app  # QuotedPaths(RequestLog(CallLog(…)))
+    found = console.app.app.app.app  # Quick(QuotedPaths(RequestLog(CallLog(…))))
     assert isinstance(found, CallLog)
     return found
 

@@ -290,8 +290,8 @@ class CallLog:
             await self.app(scope, receive, send)
             return
         if self.room <= 0:  # a burst: do not even listen
-            self.dropped += not _OWN.match(scope["path"])
             await self.app(scope, receive, send)
+            self.note(scope, 0, b"", 0)
             return
         status, parts = 0, list[bytes]()
 
@@ -307,22 +307,26 @@ class CallLog:
         try:
             await self.app(scope, receive, listening)
         finally:
-            took_us = round((time.perf_counter() - started) * 1_000_000)
-            if scope.get(SEEN_STORE) not in self.off:
-                try:
-                    self._note(scope, status, parts, took_us)
-                except Exception as error:  # noqa: BLE001 - a note that cannot be made must not cost the caller anything
-                    log.warning("call.not_noted", error=type(error).__name__)
+            self.note(scope, status, b"".join(parts), time.perf_counter() - started)
 
-    def _note(self, scope: Any, status: int, parts: list[bytes], took_us: int) -> None:
+    def note(self, scope: Scope, status: int, body: bytes, seconds: float) -> None:
+        """Note one call and its answer; of a burst only that it was."""
+        if self.cx is None or scope.get(SEEN_STORE) in self.off:
+            return
+        if self.room <= 0:
+            self.dropped += not _OWN.match(scope["path"])
+            return
+        try:
+            self._note(scope, status, body, round(seconds * 1_000_000))
+        except Exception as error:  # noqa: BLE001 - a note that cannot be made must not cost the caller anything
+            log.warning("call.not_noted", error=type(error).__name__)
+
+    def _note(self, scope: Any, status: int, body: bytes, took_us: int) -> None:
         assert self.cx is not None
         method, path = scope["method"], scope["path"]
         template = scope.get("path_template") or ""
         told_page_ = scope.get(_KEY_TOLD)
         if told_page_ is None and (_OWN.match(path) or path == "/"):
-            return
-        if self.room <= 0:
-            self.dropped += 1
             return
         self.room -= 1
         headers = dict(scope["headers"])
@@ -344,7 +348,6 @@ class CallLog:
                 return  # a browser that looks for pictures
             if b"idempotency-key" in headers:
                 facts["idempotency_key"] = True
-            body = b"".join(parts)
             if len(body) <= LONGEST_BODY:
                 with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
                     told = _read_told(body)

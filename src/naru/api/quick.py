@@ -1,13 +1,14 @@
 """The short road: the few requests that a shop and the PG make again and again, without the framework's stops.
 
 The routes stay declared where they are (documents, every other method and spelling of them go the long way); this
-calls the same handlers with the same context, limits and refusals, and writes their answers straight to the server
-(docs/decisions/0013).
+calls the same handlers with the same context, limits and refusals, notes them in the same two logs, and writes their
+answers straight to the server (docs/decisions/0013).
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -18,24 +19,39 @@ from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from naru.api import hecto, payments, subscribe_payments
+from naru import logs
+from naru.api import answers, hecto, payments, subscribe_payments
 from naru.api.guard import ApiRequest
 
 Handler = Callable[..., Awaitable[Response[Any]]]
 Road = tuple[Handler, str, dict[str, str]]
-"""A handler, its route's path, and what the path of the request says."""
+"""A handler, the path of the request, and the parts of it that are named."""
 Failed = Callable[[ApiRequest, Exception], Response[Any]]
 
-_EXACT: dict[tuple[str, str], Handler] = {
-    ("POST", "/subscribe/payments/onetime"): subscribe_payments.onetime.fn,
-    ("POST", "/subscribe/payments/again"): subscribe_payments.charge_again.fn,
-    ("POST", "/payments/cancel"): payments.cancel_payment.fn,
-    ("POST", "/settle_payments/notice"): hecto.notice.fn,
-    ("POST", "/settle_payments/notice_vbank"): hecto.notice.fn,
+Finished = Callable[[str, str, int, float], None]
+"""Told method, path, status and seconds of every answer."""
+Note = Callable[[Scope, int, bytes, float], None]
+"""Told a request's scope, and the status, body and seconds of its answer."""
+
+_POSTS: dict[bytes, tuple[Handler, str, dict[str, str]]] = {
+    path.encode(): (handler, path, {})
+    for path, handler in (
+        ("/subscribe/payments/onetime", subscribe_payments.onetime.fn),
+        ("/subscribe/payments/again", subscribe_payments.charge_again.fn),
+        ("/payments/cancel", payments.cancel_payment.fn),
+        ("/settle_payments/notice", hecto.notice.fn),
+        ("/settle_payments/notice_vbank", hecto.notice.fn),
+    )
 }
-_LOOK_UP = re.compile(r"/payments/(?P<imp_uid>imps?_\d{12})\Z", re.ASCII)
+# As the path travels: one that was quoted goes the long way.
+_LOOK_UP = re.compile(rb"/payments/(imps?_\d{12})\Z")
 _look_up: Handler = payments.one.fn
-_PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+WHOLE = "naru.whole"
+"""The extension of a server that takes an answer in one piece."""
+_KINDS = {
+    "text/plain": (b"content-type", b"text/plain; charset=utf-8"),
+    answers.JSON: (b"content-type", answers.JSON.encode("latin-1")),
+}
 
 
 class Headers:
@@ -112,11 +128,16 @@ class QuickRequest:
 class Quick:
     """Answers the hot requests and hands on the others; *state* is filled when the application has started."""
 
-    def __init__(self, app: ASGIApp, state: Callable[[], Mapping[str, Any]], most: int, failed: Failed) -> None:
+    def __init__(
+        self, app: ASGIApp, state: Callable[[], Mapping[str, Any]], most: int, failed: Failed, *, finished: Finished,
+        note: Note | None,
+    ) -> None:  # fmt: skip
         self.app = app
         self._state = state
         self._most = most
         self._failed = failed
+        self._finished = finished
+        self._note = note
         self._own: _App | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,31 +148,52 @@ class Quick:
             return
         if self._own is None:
             self._own = _App(self._state())
-        handler, scope["path_template"], scope["path_params"] = road
+        logs.begin_request()
+        started = time.perf_counter()
+        handler, path, named = road
+        scope["path"], scope["path_template"], scope["path_params"] = path, path, named
+        if named:
+            scope["path_template"] = "/payments/{imp_uid}"
         request = cast("ApiRequest", QuickRequest(self._own, cast("HTTPScope", scope), receive, self._most))
+        status, body = 0, b""
         try:
-            answer = await handler(request, **road[2])
-        except Exception as problem:  # noqa: BLE001 - the edge: everything becomes an answer
-            answer = self._failed(request, problem)
-        await _send(answer, send)
+            try:
+                answer = await handler(request, **named)
+            except Exception as problem:  # noqa: BLE001 - the edge: everything becomes an answer
+                answer = self._failed(request, problem)
+            status, body = answer.status_code or 200, answer.content
+            await _send(answer, scope, send)
+        finally:
+            seconds = time.perf_counter() - started
+            self._finished(cast("HTTPScope", scope)["method"], path, status, seconds)
+            if self._note is not None:
+                self._note(scope, status, body, seconds)
 
     def road(self, scope: Scope) -> Road | None:
         """The handler of a request, None for one that goes the long way."""
-        path, method = scope["path"], cast("HTTPScope", scope)["method"]
-        if method == "GET":
-            found = _LOOK_UP.match(path)
-            return None if found is None else (_look_up, "/payments/{imp_uid}", found.groupdict())
-        handler = _EXACT.get((str(method), path))
-        return None if handler is None else (handler, path, {})
+        raw: bytes = scope.get("raw_path") or b""
+        match cast("HTTPScope", scope)["method"]:
+            case "GET":
+                found = _LOOK_UP.match(raw)
+                return None if found is None else (_look_up, raw.decode("ascii"), {"imp_uid": found[1].decode("ascii")})
+            case "POST":
+                return _POSTS.get(raw)
+            case _:
+                return None
 
 
-async def _send(answer: Response[Any], send: Send) -> None:
-    body: bytes = answer.content
+async def _send(answer: Response[Any], scope: Scope, send: Send) -> None:
+    status, body = answer.status_code or 200, cast("bytes", answer.content)
     kind = cast("str", answer.media_type)
-    headers = [
-        _PLAIN if kind == "text/plain" else (b"content-type", kind.encode("latin-1")),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    headers += [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status_code or 200, "headers": headers})
+    headers = [_KINDS.get(kind) or (b"content-type", kind.encode("latin-1")), (b"content-length", b"%d" % len(body))]
+    if answer.headers:
+        for name, value in answer.headers.items():
+            if "\r" in value or "\n" in value:
+                raise ValueError(name)
+            headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+    extensions = cast("dict[str, Any]", scope.get("extensions") or {})
+    whole: Callable[..., bool] | None = extensions.get(WHOLE)
+    if whole is not None and whole(scope, status, headers, body):
+        return
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -86,6 +86,10 @@ class Context:
     """API payments whose call to the PG this process is waiting for."""
     read_tokens: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     """Access tokens whose signature was found right: key id and issue time (s)."""
+    good_tokens: dict[str, tuple[Instant, Instant, Any]] = field(
+        default_factory=dict[str, tuple[Instant, Instant, Any]]
+    )
+    """Of those the ones that were good just now, from wherever they came: since when, until when, and who calls."""
     _known: dict[tuple[str, object], _Known] = field(default_factory=dict)
     _turns: dict[str, asyncio.Event] = field(default_factory=dict)
     _said: dict[str, Instant] = field(default_factory=dict)
@@ -165,6 +169,7 @@ class Context:
     def forget(self) -> None:
         """Stores or channels have changed in this process."""
         self._known.clear()
+        self.good_tokens.clear()
 
     def _fresh(self, key: tuple[str, object]) -> object | None:
         known = self._known.get(key)
