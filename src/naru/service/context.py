@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
+import os
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -33,6 +34,10 @@ SEND_WITHIN_MS = 20_000
 any more: others have looked for it meanwhile, and may have told the shop that it never happened."""
 
 
+MOST_REMEMBERED = 512
+"""Payments that were just paid and are kept in memory until their noti comes; a few kilobytes each."""
+
+
 def _no_crash(_point: str) -> None:
     return
 
@@ -45,9 +50,38 @@ def _no_wake() -> None:
     return
 
 
+class _Draw:
+    """Random numbers of the system's, many at a time: each call to the system lets go of the interpreter's lock."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was drawn: a child of this process draws numbers of its own."""
+        self._bytes, self._at, self._turn = b"", 0, threading.Lock()
+
+    def digits(self, count: int) -> str:
+        """*count* decimal digits, each number as likely as any other."""
+        ceiling = 10**count
+        size = (ceiling.bit_length() + 7) // 8 + 1
+        most = 256**size - 256**size % ceiling
+        while True:
+            with self._turn:
+                if self._at + size > len(self._bytes):
+                    self._bytes, self._at = os.urandom(1024), 0
+                number = int.from_bytes(self._bytes[self._at : self._at + size], "big")
+                self._at += size
+            if number < most:
+                return str(number % ceiling).zfill(count)
+
+
+_draw = _Draw()
+os.register_at_fork(after_in_child=_draw.begin)
+
+
 def random_digits(count: int) -> str:
     """Unpredictable decimal digits."""
-    return str(secrets.randbelow(10**count)).zfill(count)
+    return _draw.digits(count)
 
 
 @dataclass(slots=True)
@@ -90,6 +124,8 @@ class Context:
         default_factory=dict[str, tuple[Instant, Instant, Any]]
     )
     """Of those the ones that were good just now, from wherever they came: since when, until when, and who calls."""
+    paid_just_now: dict[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
+    """API payments that this process has just settled as paid, with their rows: what their notis will repeat."""
     _known: dict[tuple[str, object], _Known] = field(default_factory=dict)
     _turns: dict[str, asyncio.Event] = field(default_factory=dict)
     _said: dict[str, Instant] = field(default_factory=dict)
@@ -186,6 +222,12 @@ class Context:
         """Wait until nothing that was asked of the PG is under way in this process."""
         while self._work:
             await asyncio.wait(self._work)
+
+    def remember(self, attempt_id: str, payment: Any, row: Any) -> None:
+        """Keep a payment that has just been paid until its noti comes, or until a few hundred others have been."""
+        if len(self.paid_just_now) >= MOST_REMEMBERED:
+            del self.paid_just_now[next(iter(self.paid_just_now))]
+        self.paid_just_now[attempt_id] = (payment, row)
 
     def first_this_minute(self, what: str) -> bool:
         """Whether this process has not said so of *what* in the last minute: for facts that need no more precision."""

@@ -533,9 +533,9 @@ async def answer_precheck(cx: Context, *, path: str, remote: str, content_type: 
         mail.receive, path=path, remote=remote, content_type=content_type[:120], raw=cx.gateway.redact(body),
         now=cx.clock(),
     )  # fmt: skip
-    mid = cx.gateway.notice_mid(body, content_type)
-    channels = await cx.db.glance(stores.channels_by_mid, mid, cx.vault) if mid else []
-    asked = cx.gateway.read_precheck(body, content_type, channels)
+    opened = cx.gateway.open_letter(body, content_type)
+    channels = await cx.db.glance(stores.channels_by_mid, opened.mid, cx.vault) if opened.mid else []
+    asked = cx.gateway.read_precheck(opened, channels)
     if isinstance(asked, Unreadable):
         log.warning("precheck.refused", verdict=asked.verdict, note=asked.note, mid=asked.mid, letter=letter)
         await cx.db.write(

@@ -20,6 +20,7 @@ from naru.service.ports import CardPayment, Question
 from naru.service.settle import Settled, settle_now
 from naru.store import payments
 from naru.store.db import Conflict, Tx
+from naru.store.payments import Stored
 
 log = logs.logger("keyin")
 
@@ -93,14 +94,16 @@ Also = Callable[[ImpUid], Tx[None]]
 
 def _ask(
     order: CardOrder, channel: Channel, imp_uid: ImpUid, now: Any, also: Also | None, known: Outcome | None
-) -> Tx[bool]:
-    """Commit that we are about to ask. False: another request with this merchant_uid has no result yet."""
-    state = yield from payments.lock_order(order.store_id, order.merchant_uid)
+) -> Tx[Stored | None]:
+    """Commit that we are about to ask. None: another request with this merchant_uid has no result yet."""
     if known is None:
+        state = yield from payments.take_order(order.store_id, order.merchant_uid, imp_uid)
         if state.paid_by is not None:
             raise Refused(Why.ALREADY_PAID, merchant_uid=order.merchant_uid)
-        if state.busy_by is not None:
-            return False
+        if state.busy_by != imp_uid:
+            return None
+    else:
+        yield from payments.lock_order(order.store_id, order.merchant_uid)
     if also is not None:
         yield from also(imp_uid)
     attempt = Attempt(
@@ -124,7 +127,7 @@ def _ask(
         void=order.void,
         attempts=(attempt,),
     )
-    yield from payments.add_payment(
+    row = yield from payments.add_payment(
         {
             "imp_uid": imp_uid,
             "store_id": order.store_id,
@@ -147,10 +150,8 @@ def _ask(
             "started_at": now,
         }
     )
-    yield from payments.add_attempt(p, attempt, check_at=now + LEASE_MS)
-    if known is None:
-        yield from payments.set_order(order.store_id, order.merchant_uid, payments.Order(None, imp_uid))
-    return True
+    attempt_row = yield from payments.add_attempt(p, attempt, check_at=now + LEASE_MS)
+    return Stored(p, row, {imp_uid: attempt_row})
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,8 @@ async def charge(
         imp_uid = cx.new_imp_uid(by_api=True)
         now = cx.clock()
         try:
-            if await cx.db.write(_ask, order, channel, imp_uid, now, also, known):
+            asked = await cx.db.write(_ask, order, channel, imp_uid, now, also, known)
+            if asked is not None:
                 break
         except Conflict as taken:
             if taken.table != "payments":
@@ -200,7 +202,7 @@ async def charge(
         settled = await settle_now(cx, imp_uid, known, telling=telling)
         assert settled is not None
         return Charged(settled, known)
-    work = _call_and_settle(cx, order, channel, imp_uid, now, card, billing_key, deadline, telling)
+    work = _call_and_settle(cx, order, channel, asked, card, billing_key, deadline, telling)
     return await cx.to_the_end(_known_to_be_under_way(cx, imp_uid, work))
 
 
@@ -237,9 +239,10 @@ async def _call(
 
 
 async def _call_and_settle(
-    cx: Context, order: CardOrder, channel: Channel, imp_uid: ImpUid, asked_at: Instant, card: Card | None,
-    billing_key: Sealed | None, deadline: float, telling: bool,
+    cx: Context, order: CardOrder, channel: Channel, asked: Stored, card: Card | None, billing_key: Sealed | None,
+    deadline: float, telling: bool,
 ) -> Charged:  # fmt: skip
+    imp_uid, asked_at = asked.payment.imp_uid, asked.payment.started_at
     outcome = await _call(cx, order, channel, imp_uid, asked_at, card, billing_key)
     cx.crash("answered")
     asked_again = False
@@ -255,7 +258,7 @@ async def _call_and_settle(
             if isinstance(found, Done):
                 outcome = found
                 asked_again = True
-    settled = await settle_now(cx, imp_uid, outcome, telling=telling)
+    settled = await settle_now(cx, imp_uid, outcome, telling=telling, asked=asked)
     assert settled is not None
     return Charged(settled, outcome, asked_again)
 

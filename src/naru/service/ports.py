@@ -328,6 +328,16 @@ class Exchanged:
     got: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A noti that was taken apart and not verified."""
+
+    fields: Mapping[str, str] | None = field(repr=False)
+    """None where it has no readable form."""
+    mid: str | None
+    """The merchant that it claims to be about."""
+
+
 class Gateway(Protocol):
     """A payment gateway. Calls end within the connector's own time limits and never raise."""
 
@@ -399,15 +409,15 @@ class Gateway(Protocol):
         """A day's trades, or what is paid out that day (yyyyMMdd, KST). A text says why there is no list."""
         ...
 
-    def notice_mid(self, body: bytes, content_type: str) -> str | None:
-        """The MID that a noti claims to be about, unverified."""
+    def open_letter(self, body: bytes, content_type: str) -> Letter:
+        """Take a noti apart. Nothing is verified."""
         ...
 
-    def read_notice(self, body: bytes, content_type: str, channels: list[Channel]) -> Notice | Unreadable:
+    def read_notice(self, letter: Letter, channels: list[Channel]) -> Notice | Unreadable:
         """Read a noti and verify it with the keys of its MID's channels."""
         ...
 
-    def read_precheck(self, body: bytes, content_type: str, channels: list[Channel]) -> DepositQuestion | Unreadable:
+    def read_precheck(self, letter: Letter, channels: list[Channel]) -> DepositQuestion | Unreadable:
         """Read the question before a deposit and verify it with the keys of its MID's channels."""
         ...
 

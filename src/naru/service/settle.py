@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import Counter
 
 from naru import logs
+from naru.domain.channel import Store
 from naru.domain.outcome import Declined, Done, Outcome
 from naru.domain.payment import (
     MONEY_IN,
@@ -70,6 +71,8 @@ class Settled:
     payment: Payment
     attempt: Attempt
     row: Any
+    after: Any = None
+    """The payment's row as it is now, where the transaction knows it."""
 
 
 def commit(
@@ -82,9 +85,22 @@ def commit(
     *order* is given when the caller holds the order's lock; *telling* when the shop hears the result
     as the answer to its request; *key* seals the billing key that came with the news.
     """
+    after, _row = yield from _commit(
+        before, applied, now, details=details, pg_tid=pg_tid, overrides=overrides, order=order, telling=telling, key=key
+    )
+    return after
+
+
+def _commit(
+    before: Stored, applied: Applied, now: Instant, *, details: Any = None, pg_tid: str | None = None,
+    overrides: Mapping[str, Any] | None = None, order: Order | None = None, telling: bool = False,
+    key: Callable[[], NewKey] | None = None, store: Store | None = None,
+) -> Tx[tuple[Payment, Any]]:  # fmt: skip
     after, alarms, check_at = _take_back(applied, now, pg_tid or before.row.pg_tid or "")
-    yield from payments.save(before, after, now, details=details, pg_tid=pg_tid, overrides=overrides, check_at=check_at)
-    yield from _tell(before, after, now, telling)
+    row = yield from payments.save(
+        before, after, now, details=details, pg_tid=pg_tid, overrides=overrides, check_at=check_at
+    )
+    yield from _tell(before, after, now, telling, store)
     yield from billed.follow(before, after, now, key=key, details=details)
     if order is not None:
         new = _order_after(order, after)
@@ -95,7 +111,7 @@ def commit(
         yield from mail.raise_alarm(
             name, kind, f"{text} ({after.imp_uid})", store_id=after.store_id, imp_uid=after.imp_uid, now=now
         )
-    return after
+    return after, row
 
 
 def _take_back(applied: Applied, now: Instant, tid: str) -> tuple[Payment, list[tuple[str, str]], dict[str, int]]:
@@ -137,7 +153,7 @@ def _order_after(order: Order, p: Payment) -> Order:
     return Order(paid_by, busy_by)
 
 
-def _tell(before: Stored, after: Payment, now: Instant, telling: bool) -> Tx[None]:
+def _tell(before: Stored, after: Payment, now: Instant, telling: bool, store: Store | None) -> Tx[None]:
     """One row for every new entry of money: a webhook, or why there is none."""
     known = {e.id for e in before.payment.entries}
     status = show(after).status.value
@@ -167,20 +183,19 @@ def _tell(before: Stored, after: Payment, now: Instant, telling: bool) -> Tx[Non
             if attempt is not None and silent is None:
                 silent = webhooks.silence_of_cancel(attempt, telling)
         yield from webhooks.owe(
-            before.row, f"{entry.id}:{entry.kind}", told_as, now, cancellation_id=cancellation, silent=silent
-        )
+            before.row, f"{entry.id}:{entry.kind}", told_as, now, cancellation_id=cancellation, silent=silent,
+            known=store,
+        )  # fmt: skip
     if after.void is Void.KEPT and before.payment.void is not Void.KEPT:
         yield from webhooks.owe(before.row, f"{after.imp_uid}:kept", status, now)
 
 
-def settle(
-    attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = False, key: Callable[[], NewKey] | None = None
-) -> Tx[Settled | None]:
-    """Apply news about an attempt. None when there is no such attempt.
-
-    *telling*: the caller is about to be answered; if the result is still open, a payment is told
-    "failed", and whatever turns out later is taken back; a cancel is told "being checked".
-    """
+def _held(attempt_id: str, asked: Stored | None) -> Tx[tuple[Stored, Order | None] | None]:
+    """The payment of an attempt, locked, with its order where the news may concern that."""
+    if asked is not None:
+        order = yield from payments.as_asked(asked)
+        if order is not None:
+            return asked, order
     owner = yield from payments.owner_of_attempt(attempt_id)
     if owner is None:
         return None
@@ -189,6 +204,24 @@ def settle(
         order = yield from payments.lock_order(owner.store_id, owner.merchant_uid)
     before = yield from payments.load(owner.imp_uid, lock=True)
     assert before is not None
+    return before, order
+
+
+def settle(
+    attempt_id: str, outcome: Outcome, now: Instant, *, telling: bool = False,
+    key: Callable[[], NewKey] | None = None, asked: Stored | None = None, store: Store | None = None,
+) -> Tx[Settled | None]:  # fmt: skip
+    """Apply news about an attempt. None when there is no such attempt.
+
+    *telling*: the caller is about to be answered; if the result is still open, a payment is told
+    "failed", and whatever turns out later is taken back; a cancel is told "being checked". *asked* is
+    the payment as the caller has committed it, which saves loading it if nobody has touched it since;
+    *store* is its store.
+    """
+    held = yield from _held(attempt_id, asked)
+    if held is None:
+        return None
+    before, order = held
     p = before.payment
     attempt = p.attempt(attempt_id)
     assert attempt is not None
@@ -219,9 +252,9 @@ def settle(
     details, tid = (outcome.details, outcome.pg_tid) if isinstance(outcome, Done) else (None, None)
     if p.is_account and done.state is not State.DONE:
         details = tid = None  # what does not fit the question fills no gap
-    after = yield from commit(
+    after, row = yield from _commit(
         before, applied, now, details=details, pg_tid=tid if attempt.op in (Op.PAY, Op.ISSUE) else None, order=order,
-        telling=telling, key=key, overrides=overrides,
+        telling=telling, key=key, overrides=overrides, store=store,
     )  # fmt: skip
     result = after.attempt(attempt_id)
     assert result is not None
@@ -231,7 +264,7 @@ def settle(
             "attempt.settled", attempt=attempt_id, imp_uid=p.imp_uid, op=attempt.op.value, state=result.state.value,
             code=outcome.code if isinstance(outcome, Declined) else None,
         )  # fmt: skip
-    return Settled(after, result, before.row)
+    return Settled(after, result, before.row, row)
 
 
 def is_known(attempt_id: str, imp_uid: str, outcome: Done, now: Instant) -> Tx[bool]:
@@ -240,16 +273,21 @@ def is_known(attempt_id: str, imp_uid: str, outcome: Done, now: Instant) -> Tx[b
     Wherever there is anything to think about (an account, money that goes back, a key to keep) the answer is no.
     """
     stored = yield from payments.load(imp_uid)
-    if stored is None or stored.payment.is_account or stored.payment.void is not Void.NO:
+    return stored is not None and changes_nothing(stored.payment, stored.row, attempt_id, outcome, now)
+
+
+def changes_nothing(p: Payment, row: Any, attempt_id: str, outcome: Done, now: Instant) -> bool:
+    """`is_known` for a payment and its row as they were at any time."""
+    if p.is_account or p.void is not Void.NO:
         return False
-    if outcome.also_cancelled or (outcome.billing_key is not None and stored.row.customer_uid is not None):
+    if outcome.also_cancelled or (outcome.billing_key is not None and row.customer_uid is not None):
         return False
-    attempt = stored.payment.attempt(attempt_id)
+    attempt = p.attempt(attempt_id)
     if attempt is None or attempt.op is not Op.PAY or attempt.state is not State.DONE:
         return False
-    applied = apply_pay(stored.payment, attempt_id, outcome, now, paid_by_other=False)
-    same = applied.alarm is None and applied.payment == stored.payment
-    return same and payments.fills_nothing(stored.row, outcome.details, outcome.pg_tid)
+    applied = apply_pay(p, attempt_id, outcome, now, paid_by_other=False)
+    same = applied.alarm is None and applied.payment == p
+    return same and payments.fills_nothing(row, outcome.details, outcome.pg_tid)
 
 
 def give_up(imp_uid: str, code: str, message: str, now: Instant, *, proven: bool) -> Tx[Settled | None]:
@@ -309,12 +347,14 @@ def absorb(
 
 async def settle_now(
     cx: Context, attempt_id: str, outcome: Outcome, *, telling: bool = False,
-    also: Callable[[], Tx[None]] | None = None, only_if: Payment | None = None,
+    also: Callable[[], Tx[None]] | None = None, only_if: Payment | None = None, asked: Stored | None = None,
 ) -> Settled | None:  # fmt: skip
     """`settle` in its own transaction, with what *also* belongs into it; wakes who waits for its result.
 
     *only_if*: settle nothing (and return None) unless the payment's attempts and entries are still these.
+    *asked*: see `settle`.
     """
+    store = None if asked is None else await cx.store(asked.payment.store_id)
     new = outcome.billing_key if isinstance(outcome, Done) else None
     key = partial(billing.seal, new, attempt_id, cx.vault) if new is not None else None
 
@@ -324,7 +364,7 @@ async def settle_now(
             held = yield from payments.load(only_if.imp_uid, lock=True)
             if held is None or held.payment.attempts != only_if.attempts or held.payment.entries != only_if.entries:
                 return None
-        done = yield from settle(attempt_id, outcome, cx.clock(), telling=telling, key=key)
+        done = yield from settle(attempt_id, outcome, cx.clock(), telling=telling, key=key, asked=asked, store=store)
         if also is not None:
             yield from also()
         cx.crash("settling")
@@ -335,6 +375,9 @@ async def settle_now(
         p = settled.payment
         cx.happened(p.imp_uid, f"{p.store_id}:{p.merchant_uid}")
         plain = p.void is Void.NO and not p.is_account and not any(a.is_open for a in p.attempts)
-        quiet = cx.wake_webhooks if plain and settled.row.customer_uid is None else None
+        plain = plain and settled.row.customer_uid is None
+        if plain and asked is not None and settled.attempt.state is State.DONE:
+            cx.remember(attempt_id, p, settled.after)
+        quiet = cx.wake_webhooks if plain else None
         (quiet or cx.wake)()
     return settled

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from naru.domain.channel import Store
 from naru.domain.payment import Attempt, Purpose
 from naru.domain.values import Instant
 from naru.store import mail, stores
@@ -25,10 +26,14 @@ def addresses(row: Any, store: Any) -> list[str]:
 
 
 def owe(
-    row: Any, event: str, status: str, now: Instant, *, cancellation_id: str | None = None, silent: str | None = None
-) -> Tx[None]:
-    """Owe the webhook of one event. *event* names it for ever; *silent* says why nobody is told."""
-    store = yield from stores.store(row.store_id)
+    row: Any, event: str, status: str, now: Instant, *, cancellation_id: str | None = None, silent: str | None = None,
+    known: Store | None = None,
+) -> Tx[None]:  # fmt: skip
+    """Owe the webhook of one event. *event* names it for ever; *silent* says why nobody is told.
+
+    *known* is the store, where the caller has it (at most a second old).
+    """
+    store = known or (yield from stores.store(row.store_id))
     body: dict[str, Any] = {"imp_uid": row.imp_uid, "merchant_uid": row.merchant_uid, "status": status}
     if cancellation_id:
         body["cancellation_id"] = cancellation_id

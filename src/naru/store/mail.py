@@ -20,6 +20,15 @@ _RECEIVE = Statement(
     .values({c: bindparam(c) for c in ("received_at", "path", "remote", "content_type", "body", "verdict")})
     .returning(inbox.c.id)
 )
+_RECEIVE_AGAIN = Statement(
+    insert(inbox).values(
+        {
+            c: bindparam(c)
+            for c in ("received_at", "path", "remote", "content_type", "body", "verdict", "mid", "trd_no",
+                      "mcht_trd_no", "imp_uid", "handled_at")
+        }
+    )
+)  # fmt: skip
 _JUDGE = Statement(
     update(inbox)
     .where(inbox.c.id == bindparam("letter"))
@@ -119,6 +128,17 @@ def receive(*, path: str, remote: str, content_type: str, raw: bytes, now: int) 
     """Store the PG's words before they are read. Returns the letter's number."""
     rows = yield _RECEIVE(received_at=now, path=path, remote=remote, content_type=content_type, body=raw, verdict="new")
     return rows[0].id  # type: ignore[no-any-return]
+
+
+def receive_again(
+    *, path: str, remote: str, content_type: str, raw: bytes, mid: str, trd_no: str, mcht_trd_no: str, imp_uid: str,
+    now: int,
+) -> Tx[None]:  # fmt: skip
+    """Store the PG's words together with their verdict: they repeat what is settled."""
+    yield _RECEIVE_AGAIN(
+        received_at=now, path=path, remote=remote, content_type=content_type, body=raw, verdict="again", mid=mid,
+        trd_no=trd_no, mcht_trd_no=mcht_trd_no, imp_uid=imp_uid, handled_at=now,
+    )  # fmt: skip
 
 
 def judge(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import and_, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert  # ON CONFLICT is the same on SQLite
 
 from naru.domain.outcome import Details
@@ -40,6 +40,20 @@ _LOCK_ORDER = Statement(
     )
     .returning(orders.c.paid_by, orders.c.busy_by)
 )
+_offered = upsert(orders).values(
+    store_id=bindparam("store_id"), merchant_uid=bindparam("merchant_uid"), busy_by=bindparam("imp_uid")
+)
+_TAKE_ORDER = Statement(
+    _offered.on_conflict_do_update(
+        index_elements=[orders.c.store_id, orders.c.merchant_uid],
+        set_={
+            "busy_by": case(
+                (and_(orders.c.paid_by.is_(None), orders.c.busy_by.is_(None)), _offered.excluded.busy_by),
+                else_=orders.c.busy_by,
+            )
+        },
+    ).returning(orders.c.paid_by, orders.c.busy_by)
+)
 _ORDER = Statement(
     select(orders.c.paid_by, orders.c.busy_by).where(
         orders.c.store_id == bindparam("store_id"), orders.c.merchant_uid == bindparam("merchant_uid")
@@ -67,7 +81,7 @@ _REQUIRED = (
     "card_quota", "status", "started_at", "status_at", "updated_at", "vbank_code", "vbank_name", "vbank_num",
     "vbank_holder", "vbank_due", "void",
 )  # fmt: skip
-_ADD_PAYMENT = Statement(insert(payments).values({c: bindparam(c) for c in _REQUIRED}))
+_ADD_PAYMENT = Statement(insert(payments).values({c: bindparam(c) for c in _REQUIRED}).returning(*payments.c))
 _PAYMENT = Statement(select(payments).where(payments.c.imp_uid == bindparam("imp_uid")))
 _PAYMENT_LOCKED = Statement(select(payments).where(payments.c.imp_uid == bindparam("imp_uid")).with_for_update())
 _COMPUTED = ("amount", "status", "cancel_amount", "paid_at", "failed_at", "cancelled_at", "status_at", "updated_at",
@@ -79,6 +93,7 @@ _UPDATE_PAYMENT = Statement(
     update(payments)
     .where(payments.c.imp_uid == bindparam("of_imp_uid"))
     .values({c: bindparam(f"new_{c}") for c in (*_COMPUTED, *_TOLD_BY_PG)})
+    .returning(*payments.c)
 )
 _SET_USAGE = Statement(
     update(payments)
@@ -93,7 +108,21 @@ _ATTEMPT_COLUMNS = (
     "id", "imp_uid", "store_id", "channel_id", "op", "amount", "state", "asked_at", "settled_at", "purpose", "round",
     "org_tid", "told", "reason", "tax_free", "pg_code", "pg_message", "request", "seen", "webhook", "extra", "check_at",
 )  # fmt: skip
-_ADD_ATTEMPT = Statement(insert(attempts).values({c: bindparam(c) for c in _ATTEMPT_COLUMNS}))
+_ADD_ATTEMPT = Statement(insert(attempts).values({c: bindparam(c) for c in _ATTEMPT_COLUMNS}).returning(*attempts.c))
+_AS_ASKED = Statement(
+    select(
+        payments.c.updated_at, payments.c.status, payments.c.void, payments.c.customer_uid, attempts.c.state,
+        attempts.c.told, attempts.c.check_at, orders.c.paid_by, orders.c.busy_by,
+    )
+    .select_from(orders)
+    .join(payments, and_(payments.c.store_id == orders.c.store_id, payments.c.merchant_uid == orders.c.merchant_uid))
+    .join(attempts, attempts.c.id == payments.c.imp_uid)
+    .where(
+        orders.c.store_id == bindparam("store_id"), orders.c.merchant_uid == bindparam("merchant_uid"),
+        payments.c.imp_uid == bindparam("imp_uid"),
+    )
+    .with_for_update(of=[orders, payments, attempts])  # all three: PostgreSQL shows what it waited for only of these
+)  # fmt: skip
 _ATTEMPTS = Statement(
     select(attempts).where(attempts.c.imp_uid == bindparam("imp_uid")).order_by(attempts.c.asked_at, attempts.c.id)
 )
@@ -262,6 +291,12 @@ def lock_order(store_id: int, merchant_uid: str) -> Tx[Order]:
     return Order(rows[0].paid_by, rows[0].busy_by)
 
 
+def take_order(store_id: int, merchant_uid: str, imp_uid: str) -> Tx[Order]:
+    """The same, and the order is *imp_uid*'s (`busy_by`) unless it is paid or another's already."""
+    rows = yield _TAKE_ORDER(store_id=store_id, merchant_uid=merchant_uid, imp_uid=imp_uid)
+    return Order(rows[0].paid_by, rows[0].busy_by)
+
+
 def lock_order_of(imp_uid: str) -> Tx[Order | None]:
     """Lock the order that a payment belongs to; None when there is no such payment."""
     rows = yield _OWNER(imp_uid=imp_uid)
@@ -316,18 +351,19 @@ def said_by_shop(order: SaidByShop) -> dict[str, Any]:
     }
 
 
-def add_payment(values: Mapping[str, Any]) -> Tx[None]:
-    """Insert a payment's row; columns not given are null, 0 or empty as the column says."""
+def add_payment(values: Mapping[str, Any]) -> Tx[Any]:
+    """Insert a payment's row and return it; columns not given are null, 0 or empty as the column says."""
     row: dict[str, Any] = dict.fromkeys(_REQUIRED)
     row.update(tax_free=0, currency="KRW", extra="{}", escrow=0, account="", card_quota=0, status="ready", void="")
     row.update(values)
     row["status_at"] = row["updated_at"] = row["started_at"]
-    yield _ADD_PAYMENT(**row)
+    rows = yield _ADD_PAYMENT(**row)
+    return rows[0]
 
 
-def add_attempt(p: Payment, attempt: Attempt, *, check_at: int | None, extra: str = "{}") -> Tx[None]:
-    """Insert an attempt, with the time at which the settle job is to look at it."""
-    yield _ADD_ATTEMPT(
+def add_attempt(p: Payment, attempt: Attempt, *, check_at: int | None, extra: str = "{}") -> Tx[Any]:
+    """Insert an attempt, with the time at which the settle job is to look at it. Returns its row."""
+    rows = yield _ADD_ATTEMPT(
         id=attempt.id,
         imp_uid=p.imp_uid,
         store_id=p.store_id,
@@ -351,6 +387,7 @@ def add_attempt(p: Payment, attempt: Attempt, *, check_at: int | None, extra: st
         extra=extra,
         check_at=check_at,
     )
+    return rows[0]
 
 
 def count_op(imp_uid: str, op: Op) -> Tx[int]:
@@ -367,6 +404,27 @@ def load(imp_uid: str, *, lock: bool = False) -> Tx[Stored | None]:
     attempt_rows = yield _ATTEMPTS(imp_uid=imp_uid)
     entry_rows = yield _ENTRIES(imp_uid=imp_uid)
     return Stored(to_payment(rows[0], attempt_rows, entry_rows), rows[0], {r.id: r for r in attempt_rows})
+
+
+def as_asked(asked: Stored) -> Tx[Order | None]:
+    """Lock the order and the payment of a pay attempt that this process has just committed.
+
+    Returns the order's state; None when anybody else has touched the payment since: then *asked* is not
+    what is stored any more, and the payment is to be loaded.
+    """
+    row = asked.row
+    found = yield _AS_ASKED(store_id=row.store_id, merchant_uid=row.merchant_uid, imp_uid=row.imp_uid)
+    attempt = asked.attempt_rows[row.imp_uid]
+    if not found:
+        return None
+    now = found[0]
+    same = (
+        now.state == attempt.state == State.ASKED.value and now.told == attempt.told
+        and now.check_at == attempt.check_at and now.updated_at == row.updated_at and now.status == row.status
+        and now.void == row.void
+        and now.customer_uid == row.customer_uid
+    )  # fmt: skip
+    return Order(now.paid_by, now.busy_by) if same else None
 
 
 def owner_of_attempt(attempt_id: str) -> Tx[Any | None]:
@@ -420,8 +478,8 @@ def _merged(row: Any, details: Details | None, pg_tid: str | None) -> dict[str, 
 def save(
     before: Stored, after: Payment, now: Instant, *, details: Details | None = None, pg_tid: str | None = None,
     overrides: Mapping[str, Any] | None = None, check_at: Mapping[str, int] | None = None,
-) -> Tx[None]:  # fmt: skip
-    """Write what changed: new entries, changed attempts, and the computed columns.
+) -> Tx[Any]:  # fmt: skip
+    """Write what changed: new entries, changed attempts, and the computed columns. Returns the payment's row.
 
     *overrides* sets columns the PG told (``vbank_*``) to new values even where they were set before.
     A final attempt loses its place in the settle job's timetable; a new one is looked at at once,
@@ -461,14 +519,14 @@ def save(
                 reason=entry.reason,
                 depositor=entry.depositor,
             )
-    yield from save_shown(before.row, after, now, details=details, pg_tid=pg_tid, overrides=overrides)
+    return (yield from save_shown(before.row, after, now, details=details, pg_tid=pg_tid, overrides=overrides))
 
 
 def save_shown(
     row: Any, after: Payment, now: Instant, *, details: Details | None = None, pg_tid: str | None = None,
     overrides: Mapping[str, Any] | None = None,
-) -> Tx[None]:  # fmt: skip
-    """Recompute and write the columns that follow from attempts and entries."""
+) -> Tx[Any]:  # fmt: skip
+    """Recompute and write the columns that follow from attempts and entries. Returns the payment's row."""
     shown = show(after)
     new: dict[str, Any] = _merged(row, details, pg_tid)
     new.update(overrides or {})
@@ -485,10 +543,12 @@ def save_shown(
         void=after.void.value,
     )
     if all(getattr(row, column) == value for column, value in new.items()):
-        return  # the same news again
+        return row  # the same news again
     if (row.status, row.status_at) != (new["status"], new["status_at"]):
         yield from counts.changed(row.store_id, (row.status_at, new["status_at"]), now)
-    yield _UPDATE_PAYMENT(of_imp_uid=after.imp_uid, new_updated_at=now, **{f"new_{k}": v for k, v in new.items()})
+    values = {f"new_{column}": value for column, value in new.items()}
+    rows = yield _UPDATE_PAYMENT(of_imp_uid=after.imp_uid, new_updated_at=now, **values)
+    return rows[0]
 
 
 def set_usage(imp_uid: str, customer_uid: str | None, usage: str | None) -> Tx[None]:

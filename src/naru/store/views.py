@@ -108,6 +108,16 @@ def payment(store_id: int, imp_uid: str) -> Tx[PaymentView | None]:
     return PaymentView(rows[0], view.came, view.back)
 
 
+def of_row(row: Any | None) -> PaymentView | None:
+    """A payment of which nothing came back yet, from its row alone; None where more must be read.
+
+    With a billing key there is more to its row than the one who settled it has seen.
+    """
+    if row is None or _needs_entries(row) or row.customer_uid is not None:
+        return None
+    return PaymentView(row)
+
+
 def _fill(rows: list[Any]) -> Tx[list[PaymentView]]:
     wanted = [r.imp_uid for r in rows if _needs_entries(r)]
     by_payment: dict[str, list[Any]] = {}

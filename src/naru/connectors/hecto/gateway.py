@@ -43,6 +43,7 @@ from naru.service.ports import (
     IssueAccount,
     KeyRequest,
     Landing,
+    Letter,
     Line,
     Notice,
     Question,
@@ -484,18 +485,18 @@ class HectoGateway:
         except (UnicodeDecodeError, messages.BadMessage, ValueError, KeyError):
             return "헥토파이낸셜의 목록을 읽을 수 없습니다"
 
-    def notice_mid(self, body: bytes, content_type: str) -> str | None:
-        """The MID that a noti claims to be about, unverified."""
-        try:
-            return (messages.read_form(body, content_type).get("mchtId") or "").replace("\x00", "") or None
-        except messages.BadMessage:
-            return None
-
-    def read_notice(self, body: bytes, content_type: str, channels: list[Channel]) -> Notice | Unreadable:
-        """Read a noti and verify it with the keys of its MID's channels."""
+    def open_letter(self, body: bytes, content_type: str) -> Letter:
+        """Take a noti apart. Nothing is verified."""
         try:
             form = messages.read_form(body, content_type)
         except messages.BadMessage:
+            return Letter(None, None)
+        return Letter(form, form.get("mchtId", "").replace("\x00", "") or None)
+
+    def read_notice(self, letter: Letter, channels: list[Channel]) -> Notice | Unreadable:
+        """Read a noti and verify it with the keys of its MID's channels."""
+        form = letter.fields
+        if form is None:
             return Unreadable("unreadable", "형식을 읽을 수 없습니다")
         if any("\x00" in value for value in form.values()):
             return Unreadable("unreadable", "사용할 수 없는 문자가 있습니다")
@@ -511,11 +512,10 @@ class HectoGateway:
             return Unreadable("forged", "해쉬가 맞지 않습니다", **ids)
         return _notice(sealed[0][1], ids, tuple(number for number, _ in sealed))
 
-    def read_precheck(self, body: bytes, content_type: str, channels: list[Channel]) -> DepositQuestion | Unreadable:
+    def read_precheck(self, letter: Letter, channels: list[Channel]) -> DepositQuestion | Unreadable:
         """M19, verified with the keys of its MID's channels."""
-        try:
-            form = messages.read_form(body, content_type)
-        except messages.BadMessage:
+        form = letter.fields
+        if form is None:
             return Unreadable("unreadable", "형식을 읽을 수 없습니다")
         ids = {"mid": form.get("mchtId"), "trd_no": form.get("trdNo"), "mcht_trd_no": form.get("mchtTrdNo")}
         if messages.find_noti(form) is not messages.PRECHECK:
@@ -547,6 +547,8 @@ class HectoGateway:
         and a letter without them could never be read again.
         """
         body = _SECRET_IN_JSON.sub(rb'\1"***"', body)
+        if not _to_redact(body):
+            return body
         return b"&".join(_redacted(part) for part in body.split(b"&"))
 
 
@@ -557,6 +559,26 @@ _SECRETS = frozenset(
 _SECRET_IN_JSON = re.compile(rb'(?i)("(?:%s)"\s*:\s*)("[^"]*"?|[^",}\]\s]+)' % b"|".join(sorted(_SECRETS)))
 
 
+_SECRET_FIELD = re.compile(rb"(?i)(?:^|&)\s*(?:billkey|%s)\s*=" % b"|".join(sorted(_SECRETS)))
+_MANY_DIGITS = re.compile(rb"\d(?:[ -]?\d){12}")
+
+
+def _to_redact(body: bytes) -> bool:
+    """Whether any part of a body has to be looked at: most notis hold nothing but the numbers that may stay."""
+    if _SECRET_FIELD.search(body):
+        return True
+    for run in _MANY_DIGITS.finditer(body):
+        start = body.rfind(b"&", 0, run.start()) + 1
+        end = body.find(b"&", run.end())
+        name, _, value = body[start : len(body) if end < 0 else end].partition(b"=")
+        if name.strip().lower() not in _NUMBERS or not _PLAIN_VALUE.fullmatch(value):
+            return True
+    return False
+
+
+_PLAIN_VALUE = re.compile(rb"[0-9A-Za-z_]{0,64}")
+
+
 def _redacted(part: bytes) -> bytes:
     name, equals, value = part.partition(b"=")
     match name.strip().lower():
@@ -564,7 +586,7 @@ def _redacted(part: bytes) -> bytes:
             return name + b"=***"
         case secret if secret in _SECRETS:
             return name + b"=***"
-        case known if known in _NUMBERS and re.fullmatch(rb"[0-9A-Za-z_]{0,64}", value):
+        case known if known in _NUMBERS and _PLAIN_VALUE.fullmatch(value):
             return part
         case _:
             return logs.scrub((name + equals + value).decode("latin-1")).encode("latin-1")

@@ -959,12 +959,14 @@ def read_form(body: bytes, content_type: str = "") -> dict[str, str]:
     Raises BadMessage(MALFORMED) for text in neither, and for a name that comes twice with
     different values: two readers could disagree about which one was sealed.
     """
-    pairs = [
-        tuple(unquote_to_bytes(half.replace(b"+", b" ")) for half in part.partition(b"=")[::2])
-        for part in body.strip().split(b"&")
-        if part
-    ]
-    korean = re.search(r"charset=\"?(euc-kr|cp949|ks_c_5601|ms949|x-windows-949)", content_type, re.IGNORECASE)
+    pairs: list[tuple[bytes, bytes]] = []
+    for part in body.strip().split(b"&"):
+        if part:
+            name, _, value = part.partition(b"=")
+            if b"%" in part or b"+" in part:
+                name, value = (unquote_to_bytes(half.replace(b"+", b" ")) for half in (name, value))
+            pairs.append((name, value))
+    korean = _KOREAN.search(content_type)
     for charset in ("cp949", "utf-8") if korean else ("utf-8", "cp949"):
         try:
             decoded = [(name.decode(charset), value.decode(charset)) for name, value in pairs]
@@ -1044,6 +1046,7 @@ def read_sheet(text: str, columns: Sequence[str]) -> Sheet:
 
 # --- inside --------------------------------------------------------------------------------------
 
+_KOREAN = re.compile(r"charset=\"?(euc-kr|cp949|ks_c_5601|ms949|x-windows-949)", re.IGNORECASE)
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
