@@ -8,6 +8,7 @@ import json
 import random
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -124,6 +125,11 @@ async def probe(cx: Context, sender: Sender, store: Store, url: str) -> tuple[in
     return status, error, round((time.monotonic() - clock) * 1000)
 
 
+@lru_cache(maxsize=64)
+def _signer(secret: str) -> Webhook:
+    return Webhook(secret)
+
+
 def _headers(message: str, content_type: str, body: bytes, secrets: list[str], at: Instant) -> dict[str, str]:
     signed_at = datetime.fromtimestamp(at // 1000, UTC)
     return {
@@ -132,7 +138,7 @@ def _headers(message: str, content_type: str, body: bytes, secrets: list[str], a
         "webhook-id": message,
         "webhook-timestamp": str(at // 1000),
         # While a secret is being rotated both sign; a receiver accepts any of the list (Standard Webhooks).
-        "webhook-signature": " ".join(Webhook(s).sign(message, signed_at, body.decode()) for s in secrets),
+        "webhook-signature": " ".join(_signer(s).sign(message, signed_at, body.decode()) for s in secrets),
     }
 
 

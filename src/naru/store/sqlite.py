@@ -3,8 +3,10 @@
 Nothing else in the process may open the file with another SQLite library: two of them in one process
 break POSIX locks (docs/decisions/0007).
 
-The bodies that wait when the writer comes round become one transaction, each under a savepoint of its
-own, and share its one fsync. Nobody waits for company: a body that comes alone is committed alone.
+The bodies that wait when the writer comes round become one transaction and share its one fsync. When one of
+them fails, all is undone and they run once more, each under a savepoint of its own, so that only the failed
+one is undone: savepoints for everybody would be a third of all statements. Nobody waits for company: a body
+that comes alone is committed alone.
 
 Statements run on the event loop, where they take microseconds; what may wait runs in a thread: COMMIT with
 its fsync, a lock that another process holds, many rows at once, and whatever takes long. The other way round,
@@ -119,6 +121,10 @@ class _Job:
                 self.future.set_result(self.result)
             else:
                 self.future.set_exception(self.error)
+
+
+class _OneFailed(Exception):
+    """A body has failed among others that ran without savepoints."""
 
 
 class SQLite:
@@ -242,6 +248,9 @@ class SQLite:
                 if rows > MOST_ROWS_ON_LOOP or self._loop.time() > until:
                     self._for_thread.put((batch, work))
                     return
+        except _OneFailed:
+            self._for_thread.put((batch, None))
+            return
         except BaseException as exc:  # noqa: BLE001 - as above
             self._give_up(batch, exc)
         if all(job.error is not None for job in batch):
@@ -273,7 +282,7 @@ class SQLite:
                 self._loop.call_soon_threadsafe(self._finished, batch)
 
     def _commit_alone(self, batch: list[_Job]) -> None:
-        """The whole of a transaction here, the wait for another process's lock included."""
+        """The whole of a transaction here, the wait for another process's lock included, with savepoints."""
         self._writes.set_busy_timeout(self._lock_timeout_ms)
         try:
             self._writes.execute("BEGIN IMMEDIATE")
@@ -282,7 +291,7 @@ class SQLite:
             return
         finally:
             self._writes.set_busy_timeout(0)
-        self._commit(batch, self._work(batch))
+        self._commit(batch, self._work(batch, savepoints=True))
 
     def _commit(self, batch: list[_Job], work: "_Work") -> None:
         """Run what is left of a transaction; afterwards every job of it has a result or an error."""
@@ -301,6 +310,8 @@ class SQLite:
                 self.stats.writes += sum(job.error is None for job in batch)
             else:
                 self._give_up(batch)
+        except _OneFailed:
+            self._commit_alone(batch)
         except BaseException as exc:  # noqa: BLE001 - as above
             if isinstance(exc, apsw.ConstraintError) and len(batch) > 1:
                 # A deferred foreign key is looked at by COMMIT only: find out whose it was.
@@ -313,12 +324,23 @@ class SQLite:
 
     # ── the writer, wherever it is ───────────────────────────────────────────
 
-    def _work(self, batch: list[_Job]) -> "_Work":
-        """Run the bodies of a transaction that is open. Before each statement comes the number of its rows."""
+    def _work(self, batch: list[_Job], *, savepoints: bool = False) -> "_Work":
+        """Run the bodies of a transaction that is open. Before each statement comes the number of its rows.
+
+        Without *savepoints* raises _OneFailed when one of several fails; then nothing has happened to any of them.
+        """
         connection = self._writes
         for job in batch:
             if len(batch) == 1:
                 yield from self._run_one(job)
+                continue
+            if not savepoints:
+                yield from self._run_one(job)
+                if job.error is not None:
+                    self._roll_back()
+                    for one in batch:
+                        one.result = one.error = None
+                    raise _OneFailed
                 continue
             if not connection.in_transaction:
                 job.error = Unavailable("the transaction was given up before its turn came")

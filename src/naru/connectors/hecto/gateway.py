@@ -559,7 +559,7 @@ _SECRETS = frozenset(
 _SECRET_IN_JSON = re.compile(rb'(?i)("(?:%s)"\s*:\s*)("[^"]*"?|[^",}\]\s]+)' % b"|".join(sorted(_SECRETS)))
 
 
-_SECRET_FIELD = re.compile(rb"(?i)(?:^|&)\s*(?:billkey|%s)\s*=" % b"|".join(sorted(_SECRETS)))
+_SECRET_FIELD = re.compile(rb"(?i)(?:^|&)\s*(?:billkey\s*=[^&]|(?:%s)\s*=)" % b"|".join(sorted(_SECRETS)))
 _MANY_DIGITS = re.compile(rb"\d(?:[ -]?\d){12}")
 
 
