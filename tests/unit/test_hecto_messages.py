@@ -4,12 +4,17 @@ import copy
 import pickle
 import string
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from naru import logs
+from naru.clock import ManualClock
 from naru.connectors.hecto import crypto, messages
+from naru.connectors.hecto.client import Client
+from naru.connectors.hecto.gateway import HectoGateway
 from naru.connectors.hecto.messages import Aes, BadMessage, Field, Flaw, Message, Sealed, Transport
 
 KEYS = messages.Keys("ST1009281328226982205", "pgSettle30y739r82jtd709yOfZ2yK5K")
@@ -330,3 +335,37 @@ def test_only_documented_fields_are_encrypted_in_card_messages() -> None:
     }  # fmt: skip
     assert {f.name for f in messages.CARD_KEY_DELETE.request if f.aes is not Aes.PLAIN} == set()
     assert {f.name for f in messages.INQUIRY.request if f.aes is not Aes.PLAIN} == set()
+
+
+def test_what_is_kept_of_a_noti_has_no_secret_and_all_numbers() -> None:
+    redact = HectoGateway(Client(), ManualClock(), public_url="", sandbox_url="").redact
+    plain = b"trdNo=STFP_PGCAnxca_jt_bi0261122152359M0000003&trdDtm=20261122152359&vAcntNo=4111111111111111&billKey="
+    assert redact(plain) == plain
+    assert redact(b"a=1&BillKey=abc%2B&b=2") == b"a=1&BillKey=***&b=2"
+    for name in (b"expiry", b"birth", b"pwd_2digit", b"cvc", b"idntNo", b"cardPwd", b"vldDtMon", b"vldDtYear"):
+        assert redact(name + b"=12&x=" + name) == name + b"=***&x=" + name
+    card = b"4111111111111111"
+    masked = b"411111******1111"
+    for field in (b"memo=", b"cardNo=", b"cardNo =", b"", b"trdAmt=-"):
+        assert redact(b"trdNo=1&" + field + card + b"&z=1") == b"trdNo=1&" + field + masked + b"&z=1", field
+    assert redact(b"memo=4111-1111 1111-1111") == b"memo=" + masked
+    for field in (b"vAcntNo=%20", b"memo=%34", b"trdNo=x+", b"%20="):
+        quoted = b"a=1&" + field + (card[1:] if b"%34" in field else card)
+        assert redact(quoted) == b"a=1&" + field.partition(b"=")[0] + b"=***", field
+    assert redact(b'{"expiry": "2030-12", "card_number":4111111111111111}') == b'{"expiry": "***", "card_number":"***"}'
+
+
+PIECES = [
+    b"trdNo", b"billKey", b"expiry", b"x", b"=", b"&", b" ", b"-", b"%20", b"4111111111111111", b"411111111111111",
+    b"1", b"%31", b"20261122152359", b"{", b'"', b":",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14))
+def test_no_card_number_is_kept_outside_of_the_numbers_that_may_stay(parts: list[bytes]) -> None:
+    kept = HectoGateway(Client(), ManualClock(), public_url="", sandbox_url="").redact(b"".join(parts))
+    for part in kept.split(b"&"):
+        name = part.partition(b"=")[0].strip().lower()
+        stays = name == b"trdno" and part.partition(b"=")[2].isalnum()
+        assert stays or not logs.card_like(unquote(part.decode())), kept
+        assert name not in (b"expiry", b"billkey") or part.partition(b"=")[2] in (b"", b"***"), kept

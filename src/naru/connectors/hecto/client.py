@@ -107,6 +107,10 @@ class _Line(asyncio.Protocol):
         """Whether another request may be written to it."""
         return self._transport is not None and not self._transport.is_closing() and self._answer is None
 
+    @property
+    def _waiting(self) -> bool:
+        return self._answer is not None
+
     def ask(self, request: bytes, seconds: float, most: int) -> asyncio.Future[Reply | Lost]:
         """Write a request. What comes back is its answer, within *seconds* and cut to *most* bytes."""
         assert self.usable
@@ -147,7 +151,7 @@ class _Line(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._ends(Lost(type(error).__name__))
             return
-        if not self._headed and self._answer is not None:
+        if self._waiting and not self._headed:
             self._head_size += len(data)
             if self._head_size > LONGEST_HEAD:
                 self._ends(Lost("HeadTooLong"))

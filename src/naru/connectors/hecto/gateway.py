@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -546,10 +547,11 @@ class HectoGateway:
         Account numbers, trade numbers and times stay: one in ten of them would pass for a card number,
         and a letter without them could never be read again.
         """
-        body = _SECRET_IN_JSON.sub(rb'\1"***"', body)
-        if not _to_redact(body):
+        body = _SECRET_FIELD.sub(rb"\1=***", _SECRET_IN_JSON.sub(rb'\1"***"', body))
+        runs = list(_MANY_DIGITS.finditer(body))
+        if not any(_may_be_card(body, run) for run in runs) and len(runs) == len(_MANY_DIGITS.findall(_clear(body))):
             return body
-        return b"&".join(_redacted(part) for part in body.split(b"&"))
+        return b"&".join(_scrubbed(part) for part in body.split(b"&"))
 
 
 _SECRETS = frozenset(
@@ -559,37 +561,32 @@ _SECRETS = frozenset(
 _SECRET_IN_JSON = re.compile(rb'(?i)("(?:%s)"\s*:\s*)("[^"]*"?|[^",}\]\s]+)' % b"|".join(sorted(_SECRETS)))
 
 
-_SECRET_FIELD = re.compile(rb"(?i)(?:^|&)\s*(?:billkey\s*=[^&]|(?:%s)\s*=)" % b"|".join(sorted(_SECRETS)))
+_SECRET_FIELD = re.compile(rb"(?i)((?:^|&)\s*(?:billkey(?=\s*=[^&])|%s)\s*)=[^&]*" % b"|".join(sorted(_SECRETS)))
 _MANY_DIGITS = re.compile(rb"\d(?:[ -]?\d){12}")
+_PLAIN = re.compile(rb"[0-9A-Za-z_]{0,64}")
 
 
-def _to_redact(body: bytes) -> bool:
-    """Whether any part of a body has to be looked at: most notis hold nothing but the numbers that may stay."""
-    if _SECRET_FIELD.search(body):
-        return True
-    for run in _MANY_DIGITS.finditer(body):
-        start = body.rfind(b"&", 0, run.start()) + 1
-        end = body.find(b"&", run.end())
-        name, _, value = body[start : len(body) if end < 0 else end].partition(b"=")
-        if name.strip().lower() not in _NUMBERS or not _PLAIN_VALUE.fullmatch(value):
-            return True
-    return False
+def _may_be_card(body: bytes, run: re.Match[bytes]) -> bool:
+    """Whether a long run of digits stands anywhere but in a field of numbers that may stay."""
+    start, end = body.rfind(b"&", 0, run.start()) + 1, body.find(b"&", run.end())
+    return not _may_stay(body[start : len(body) if end < 0 else end])
 
 
-_PLAIN_VALUE = re.compile(rb"[0-9A-Za-z_]{0,64}")
+def _may_stay(part: bytes) -> bool:
+    name, _, value = part.partition(b"=")
+    return name.strip().lower() in _NUMBERS and _PLAIN.fullmatch(value) is not None
 
 
-def _redacted(part: bytes) -> bytes:
-    name, equals, value = part.partition(b"=")
-    match name.strip().lower():
-        case b"billkey" if value:
-            return name + b"=***"
-        case secret if secret in _SECRETS:
-            return name + b"=***"
-        case known if known in _NUMBERS and _PLAIN_VALUE.fullmatch(value):
-            return part
-        case _:
-            return logs.scrub((name + equals + value).decode("latin-1")).encode("latin-1")
+def _scrubbed(part: bytes) -> bytes:
+    if _may_stay(part):
+        return part
+    if logs.card_like(_clear(part).decode("latin-1")) and not logs.card_like(part.decode("latin-1")):
+        return part.partition(b"=")[0] + b"=***"  # quoted, it does not look like one
+    return logs.scrub(part.decode("latin-1")).encode("latin-1")
+
+
+def _clear(quoted: bytes) -> bytes:
+    return unquote_to_bytes(quoted.replace(b"+", b" ")) if b"%" in quoted or b"+" in quoted else quoted
 
 
 _RESULTS: Mapping[type, str] = {Reply: "answered", Unsent: "unsent", Lost: "lost"}
