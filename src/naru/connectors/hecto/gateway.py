@@ -581,7 +581,8 @@ def _scrubbed(part: bytes) -> bytes:
     if _may_stay(part):
         return part
     if logs.card_like(_clear(part).decode("latin-1")) and not logs.card_like(part.decode("latin-1")):
-        return part.partition(b"=")[0] + b"=***"  # quoted, it does not look like one
+        name = part.partition(b"=")[0]  # quoted, it does not look like one
+        return (b"***" if logs.card_like(_clear(name).decode("latin-1")) else name) + b"=***"
     return logs.scrub(part.decode("latin-1")).encode("latin-1")
 
 
