@@ -349,7 +349,7 @@ def test_what_is_kept_of_a_noti_has_no_secret_and_all_numbers() -> None:
     for field in (b"memo=", b"cardNo=", b"cardNo =", b"trdNo=x+", b"", b"trdAmt=-"):
         assert redact(b"trdNo=1&" + field + card + b"&z=1") == b"trdNo=1&" + field + masked + b"&z=1", field
     assert redact(b"memo=4111-1111 1111-1111") == b"memo=" + masked
-    for field in (b"vAcntNo=%20", b"memo=%34", b"%20="):
+    for field in (b"vAcntNo=%20", b"memo=%34"):
         quoted = b"a=1&" + field + (card[1:] if b"%34" in field else card)
         assert redact(quoted) == b"a=1&" + field.partition(b"=")[0] + b"=***", field
     assert redact(b'{"expiry": "2030-12", "card_number":4111111111111111}') == b'{"expiry": "***", "card_number":"***"}'

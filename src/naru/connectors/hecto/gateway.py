@@ -580,10 +580,11 @@ def _may_stay(part: bytes) -> bool:
 def _scrubbed(part: bytes) -> bytes:
     if _may_stay(part):
         return part
-    if logs.card_like(_clear(part).decode("latin-1")) and not logs.card_like(part.decode("latin-1")):
-        name = part.partition(b"=")[0]  # quoted, it does not look like one
-        return (b"***" if logs.card_like(_clear(name).decode("latin-1")) else name) + b"=***"
-    return logs.scrub(part.decode("latin-1")).encode("latin-1")
+    masked = logs.scrub(part.decode("latin-1")).encode("latin-1")
+    if not logs.card_like(_clear(masked).decode("latin-1")):
+        return masked
+    name = masked.partition(b"=")[0]  # quoted, it did not look like one
+    return (b"***" if logs.card_like(_clear(name).decode("latin-1")) else name) + b"=***"
 
 
 def _clear(quoted: bytes) -> bytes:
