@@ -24,6 +24,7 @@ from naru.service.ports import (
     IssueAccount,
     KeyRequest,
     Landing,
+    Letter,
     Line,
     Notice,
     Question,
@@ -388,19 +389,19 @@ class FakeGateway:
         self._sorted = len(self.trades)
         return [self.trades[n] for d in ("", day) for m in ("", mid) for n in self._days.get((d, m), ())]
 
-    def notice_mid(self, body: bytes, content_type: str) -> str | None:
+    def open_letter(self, body: bytes, content_type: str) -> Letter:
         """Tests hand notices over directly."""
         del body, content_type
-        return None
+        return Letter(None, None)
 
-    def read_notice(self, body: bytes, content_type: str, channels: list[Channel]) -> Notice | Unreadable:
+    def read_notice(self, letter: Letter, channels: list[Channel]) -> Notice | Unreadable:
         """Tests hand notices over directly."""
-        del body, content_type, channels
+        del letter, channels
         return Unreadable("unreadable", "")
 
-    def read_precheck(self, body: bytes, content_type: str, channels: list[Channel]) -> DepositQuestion | Unreadable:
+    def read_precheck(self, letter: Letter, channels: list[Channel]) -> DepositQuestion | Unreadable:
         """Tests ask the use case."""
-        del body, content_type, channels
+        del letter, channels
         return Unreadable("unreadable", "")
 
     def answer_precheck(self, content_type: str, code: str, words: str) -> tuple[bytes, str]:
