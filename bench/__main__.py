@@ -121,6 +121,32 @@ def speed(report: Report, targets: list[Target], given: argparse.Namespace) -> N
                 )
 
 
+def without_notis(report: Report, floor: Target, naru: Target, given: argparse.Namespace) -> None:
+    """The payment as far as its answer: the PG sends no noti, which costs a request with a transaction of its own."""
+    assert naru.server.sandbox_port
+    port = naru.server.sandbox_port
+    status, body = servers.call(port, "POST", "/_sandbox/faults", {"name": "noti_lost", "times": 10**9})
+    assert status < 300, body
+    pairs: list[tuple[Sample, Sample]] = []
+    try:
+        for _ in range(given.rounds):
+            base, own = (t.sample(t.onetime(64, seconds=given.seconds)) for t in (floor, naru))
+            pairs.append((base, own))
+    finally:
+        servers.call(port, "DELETE", "/_sandbox/faults")
+    ratios = [own.per_second / base.per_second for base, own in pairs]
+    in_cpu = median((b for b, _ in pairs), "cpu_ms") / median((o for _, o in pairs), "cpu_ms")
+    report.add(
+        "onetime, 64 connections, without its noti",
+        f"{statistics.median(ratios):.2f} of the floor",
+        note=f"in CPU time {in_cpu:.2f}, ± {spread(ratios):.0%}",
+        ratio=statistics.median(ratios),
+        cpu_ratio=in_cpu,
+        samples=[asdict(own) for _, own in pairs],
+        errors=sum(own.errors for _, own in pairs),
+    )
+
+
 def in_flight(report: Report, naru: Target) -> None:
     """Payments in flight on a PG that takes 300 ms: latency with 100, throughput with 1,000."""
     assert naru.server.sandbox_port
@@ -206,6 +232,8 @@ def main() -> None:
                     targets.append(Target(servers.peer(given.peer), load))
                 if {"speed", "cancel"} & set(given.rows):
                     speed(report, targets, given)
+                if "speed" in given.rows and 64 in given.connections:
+                    without_notis(report, targets[0], naru, given)
                 if "inflight" in given.rows:
                     in_flight(report, naru)
                 if "memory" in given.rows:
