@@ -32,7 +32,7 @@ from hypothesis.stateful import (
 
 from naru.clock import SystemClock
 from naru.domain.channel import Environment, Use
-from naru.domain.values import DAY, HOUR, MINUTE, kst_midnight
+from naru.domain.values import DAY, HOUR, MINUTE, SECOND, kst_midnight
 from naru.domain.vbank import closed
 from naru.service import doctor, setup
 from naru.store import mail, stores
@@ -305,6 +305,8 @@ class BankMachine(RuleBasedStateMachine):
     def issue(self, kind: str, amount: int, fault: str, death: str, prompt: bool, soon: bool, same_order: bool) -> None:
         if not (same_order and self.orders):
             self.orders.append(f"m{self.number}-{len(self.orders)}")
+        # A number that is given back and out again within a second has two owners, as far as notis tell the time.
+        self.naru.jump(SECOND)
         given = {
             "merchant_uid": self.orders[-1], "amount": amount, "vbank_holder": "나루", "channel_key": self.mids[kind],
             "fixed_unlimited_vbank": kind == "unlimited", "vbank_num": NUMBERS.get(kind),
