@@ -75,6 +75,7 @@ def test_a_webhook_that_was_delivered_and_not_ticked_off_is_delivered_again(
 
 def test_a_noti_that_was_stored_and_not_read_comes_again(servers: Servers, receiver: Receiver) -> None:
     servers.start_gateway(crash_at="letter stored")
+    servers.fault("delay", "M05", ms=2000)  # the noti is here long before the answer, so it is news
     with contextlib.suppress(OSError):
         servers.pay("order-1", notice_url=receiver.url)
     assert servers.died()
