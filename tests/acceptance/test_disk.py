@@ -95,6 +95,7 @@ def test_a_disk_that_turns_read_only_loses_nothing_and_needs_no_restart(servers:
             assert ask("/health")[0] == 503
             paid_in = {"account": ACCOUNT, "amount": 1_000, "depositor": "김철수"}
             assert call(f"{servers.sandbox_url}/_sandbox/deposits", paid_in)[1]["trdNo"]
+            call(f"{servers.sandbox_url}/_sandbox/drain", {})
             refused = call(f"{servers.sandbox_url}/_sandbox/notis?limit=1")[1]["notis"][0]
             assert [a["answer"] for a in refused["attempts"]] == ["FAIL"]
         assert servers.gateway.poll() is None

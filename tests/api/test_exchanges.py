@@ -14,7 +14,7 @@ from tests.live import GOOD_CARD, Live
 from naru.app import open_parts
 from naru.connectors.hecto import messages, redact
 from naru.domain.values import DAY, Instant
-from naru.service.exchanges import MOST_WAITING, ExchangeLog
+from naru.service.exchanges import MOST_WAITING, TIDY_MS, ExchangeLog
 from naru.service.ports import Exchanged
 from naru.store import exchanges
 from naru.store.db import Database
@@ -124,6 +124,27 @@ async def test_a_log_that_cannot_be_written_costs_nobody_anything(db: Database) 
     log.note(_note(1))
     await log.close()
     assert await db.read(exchanges.of_payment, 1, "imps_000000000001", 9) == []
+
+
+async def test_what_was_said_while_the_database_was_away_is_written_once_when_it_is_back(db: Database) -> None:
+    class Away:
+        """Takes nothing for a while; once it takes the notes, and not the tidying after them."""
+
+        answers = iter([False, False, True, False, True])
+
+        async def write(self, *given: Any) -> Any:
+            if not next(self.answers):
+                raise Unavailable("away")
+            return await db.write(*given)
+
+    log = ExchangeLog(Away(), keep_days=90)  # type: ignore[arg-type]
+    for at in (TIDY_MS + 1, TIDY_MS + 2):
+        log.note(_note(at))
+        await log.flush()
+    for _ in range(3):
+        await log.flush()
+    kept = await db.read(exchanges.of_payment, 1, "imps_000000000001", 9)
+    assert sorted(r.at for r in kept) == [TIDY_MS + 1, TIDY_MS + 2]
 
 
 def test_no_days_means_the_setting_says_so(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class ExchangeLog:
                 return
             try:
                 await self._db.write(exchanges.add, [_row(x) for x in waiting])
-                now = waiting[-1].at
+                now, waiting = waiting[-1].at, []
                 if now - self._tidied_at >= TIDY_MS:
                     # Old rows go a batch at a time: at once only when a whole batch was too old.
                     before = now - self._keep_days * DAY

@@ -18,7 +18,7 @@ from naru.service.ports import Notice, Question, Unreadable
 from naru.service.settle import absorb, changes_nothing, is_known, settle_now
 from naru.service.verdict import Verdict
 from naru.store import mail, payments, views
-from naru.store.db import Tx
+from naru.store.db import Tx, Unavailable
 
 log = logs.logger("notices")
 
@@ -48,6 +48,8 @@ async def receive(cx: Context, *, path: str, remote: str, content_type: str, bod
     read = None
     try:
         read = await _read(cx, body, content_type)
+    except Unavailable:
+        raise  # nor could it be kept: it comes again
     except Exception:  # what cannot be read is kept all the same
         log.exception("notice.not_read")
     if read is not None and await _repeats(cx, read, words):
