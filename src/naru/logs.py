@@ -110,15 +110,18 @@ class _Unfailing:
     """Standard error, where what cannot be said is not said: it may be a file on a disk that is full or read-only,
     and a payment that was approved must not become an error because nobody could be told."""
 
+    def __init__(self) -> None:
+        self._to = sys.stderr
+
     def write(self, text: str) -> None:
         """Write it if possible."""
         with contextlib.suppress(OSError):
-            sys.stderr.write(text)
+            self._to.write(text)
 
     def flush(self) -> None:
         """Flush it if possible."""
         with contextlib.suppress(OSError):
-            sys.stderr.flush()
+            self._to.flush()
 
 
 def set_up(*, level: str = "info", as_json: bool = True, for_good: bool = False) -> None:

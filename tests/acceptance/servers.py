@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from naru.store import migrate
+from tests.acceptance.nursery import Process, nursery
 from tests.cluster import run_async
 
 DEV_KEY = "imp_apikey"
 DEV_SECRET = "ekKoeW8RyKuT0zgaZsUtXXTLQ4AhPFW3ZGseDA6bkA5lamv9OqDMnxyeB9wqOsuO9W3Mx9YSJ4dTqJ3f"
 NARU = [sys.executable, "-m", "naru"]
+Started = Process | subprocess.Popen[bytes]
 BUDGET_S = 2.0
 """How long a request waits for another one's result; 28 seconds in production."""
 
@@ -72,7 +74,7 @@ class Receiver:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/webhook"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def bodies(self) -> list[dict[str, Any]]:
         """What was received."""
@@ -95,8 +97,8 @@ class Servers:
     log_level: str = "warning"
     limits: dict[str, float] = field(default_factory=lambda: {"budget_s": BUDGET_S})
     """Settings of the gateway that are waiting times."""
-    gateway: subprocess.Popen[bytes] | None = None
-    sandbox: subprocess.Popen[bytes] | None = None
+    gateway: Started | None = None
+    sandbox: Started | None = None
 
     @property
     def url(self) -> str:
@@ -133,14 +135,13 @@ class Servers:
         )
         self._wait(self.sandbox_url, self.sandbox)
 
-    def _start(self, name: str, arguments: list[str], crash_at: str = "") -> subprocess.Popen[bytes]:
+    def _start(self, name: str, arguments: list[str], crash_at: str = "") -> Started:
         env = {**os.environ, "NARU_CRASH_AT": crash_at}
-        with (self.data_dir / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
-                [*NARU, *arguments, "--data-dir", str(self.data_dir)], env=env, stdout=log, stderr=log
-            )
+        return nursery().start(
+            [*arguments, "--data-dir", str(self.data_dir)], env=env, log=self.data_dir / f"{name}.log"
+        )
 
-    def _wait(self, url: str, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self, url: str, process: Started) -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert process.poll() is None, self.logs()
@@ -148,7 +149,7 @@ class Servers:
                 if call(f"{url}/health", timeout=2)[0] == 200:
                     return
             except OSError:
-                time.sleep(0.05)
+                time.sleep(0.02)
         raise AssertionError(f"{url} is not ready\n{self.logs()}")
 
     def logs(self) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import pytest
 import uvicorn
 from tests.api.windows import request_pay
-from tests.cluster import Cluster, run_async
+from tests.cluster import Cluster
 from tests.live import Live, free_port, live
 from tests.live import serving as served
 
@@ -24,7 +24,7 @@ from naru.connectors.hecto import messages
 from naru.connectors.hecto.crypto import Keys
 from naru.connectors.hecto.gateway import sandbox_keys
 from naru.store import books, mail
-from naru.store.db import Tx, open_database
+from naru.store.db import Tx
 
 MID = "nxca_jt_bi"
 ODD: list[Any] = [
@@ -83,16 +83,8 @@ def naru(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def read(naru: Live, body: Callable[[], Tx[Any]]) -> Any:
-    """Read the gateway's database: one more reader with the same library."""
-
-    async def look() -> Any:
-        db = await open_database(naru.settings.database_url)
-        try:
-            return await db.read(body)
-        finally:
-            await db.close()
-
-    return run_async(look())
+    """Read what the gateway has committed."""
+    return naru.inside(naru.parts.db.read(body))
 
 
 def state(naru: Live) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.browser.buyer import Buyer
 from tests.browser.shop_page import ForeignShop, foreign_shop
 from tests.live import Live, live
 
@@ -103,3 +104,25 @@ def pc_page(pc: BrowserContext) -> Page:
 @pytest.fixture
 def phone_page(phone: BrowserContext) -> Page:
     return phone.new_page()
+
+
+@pytest.fixture(params=["pc", "phone"])
+def context(request: pytest.FixtureRequest) -> BrowserContext:
+    """A PC and then a phone."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def buyer(naru: Live, shop: ForeignShop, context: BrowserContext) -> Buyer:
+    """Somebody at a PC and then at a phone."""
+    return Buyer(naru, shop, context)
+
+
+@pytest.fixture
+def pc_buyer(naru: Live, shop: ForeignShop, pc: BrowserContext) -> Buyer:
+    return Buyer(naru, shop, pc)
+
+
+@pytest.fixture
+def phone_buyer(naru: Live, shop: ForeignShop, phone: BrowserContext) -> Buyer:
+    return Buyer(naru, shop, phone)

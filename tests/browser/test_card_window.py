@@ -22,32 +22,13 @@ NO_CHANNEL = "등록된 PG 설정 정보가 없습니다."
 MINUTE = 60_000
 
 
-@pytest.fixture(params=["pc", "phone"])
-def context(request: pytest.FixtureRequest) -> BrowserContext:
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def buyer(naru: Live, shop: ForeignShop, context: BrowserContext) -> Buyer:
-    return Buyer(naru, shop, context)
-
-
-@pytest.fixture
-def pc_buyer(naru: Live, shop: ForeignShop, pc: BrowserContext) -> Buyer:
-    return Buyer(naru, shop, pc)
-
-
-@pytest.fixture
-def phone_buyer(naru: Live, shop: ForeignShop, phone: BrowserContext) -> Buyer:
-    return Buyer(naru, shop, phone)
-
-
 def test_the_guides_sample_is_paid(buyer: Buyer, naru: Live) -> None:
     buyer.opens()
     assert buyer.window.inner_text("[data-testid=product]") == "주문명 결제테스트"  # Hecto forbids the colon
     assert buyer.window.get_attribute("[data-testid=amount]", "data-won") == "1004"
     buyer.pays()
     heard = buyer.hears()
+    naru.sandbox_post("/_sandbox/drain")  # the noti tells more than an inquiry, which may have been quicker
 
     payment = naru.get(f"/payments/{heard['imp_uid']}").response
     assert (payment["status"], payment["amount"], payment["merchant_uid"]) == ("paid", 1004, buyer.order)
@@ -179,6 +160,7 @@ def test_an_inquiry_that_is_not_answered_leaves_it_to_the_noti(phone_buyer: Buye
 def test_a_reload_while_the_window_is_open(buyer: Buyer, naru: Live) -> None:
     buyer.opens()
     buyer.chooses()
+    buyer.window.wait_for_selector("[data-testid=approve]")  # a reload on the way there would stop the way
     buyer.window.reload()
     buyer.window.click("[data-testid=approve]")
     buyer.window.click("[data-testid=result-close]")

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
-from tests.live import Live, free_port, live, serving
+from tests.live import Live, free_port, serving
 
 from naru.demo.app import Settings, create_app
 from naru.service import setup
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
-
-
-@pytest.fixture(scope="module")
-def naru(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live(migrated_sqlite, tmp_path_factory.mktemp("live")) as running:
-        yield running
-        assert running.complaints == []
 
 
 @pytest.fixture(scope="module")

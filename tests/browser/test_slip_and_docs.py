@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live import Live, live
-
-
-@pytest.fixture(scope="module")
-def naru(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A running gateway."""
-    with live(migrated_sqlite, tmp_path_factory.mktemp("live")) as running:
-        yield running
+from tests.live import Live
 
 
 @pytest.mark.browser

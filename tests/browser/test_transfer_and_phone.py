@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tests.browser.buyer import Buyer, failed
-from tests.browser.shop_page import ForeignShop
 from tests.live import Live
-
-if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext
 
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 NOTHING_OVERFLOWS = """[...document.querySelectorAll('.pick span, button, .field')]
     .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"""
 PHONE: dict[str, Any] = {"pay_method": "phone", "company": "포트원", "company_en": "PortOne", "digital": True}
-
-
-@pytest.fixture(params=["pc", "phone"])
-def buyer(request: pytest.FixtureRequest, naru: Live, shop: ForeignShop) -> Buyer:
-    context: BrowserContext = request.getfixturevalue(request.param)
-    return Buyer(naru, shop, context)
-
-
-@pytest.fixture
-def pc_buyer(naru: Live, shop: ForeignShop, pc: BrowserContext) -> Buyer:
-    return Buyer(naru, shop, pc)
-
-
-@pytest.fixture
-def phone_buyer(naru: Live, shop: ForeignShop, phone: BrowserContext) -> Buyer:
-    return Buyer(naru, shop, phone)
 
 
 def picks(buyer: Buyer, name: str) -> None:
@@ -70,6 +50,7 @@ def test_a_transfer_from_the_chosen_bank(buyer: Buyer, naru: Live) -> None:
     assert "신한" in buyer.window.inner_text("h2")
     buyer.window.click("[data-testid=approve]")
     heard = ends(buyer)
+    naru.sandbox_post("/_sandbox/drain")  # the noti tells more than an inquiry, which may have been quicker
     payment = naru.get(f"/payments/{heard['imp_uid']}").response
     assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "trans", 1004)
     assert (payment["bank_code"], payment["bank_name"], payment["apply_num"]) == ("088", "신한은행", "")
@@ -98,6 +79,7 @@ def test_a_phone_bill_of_the_chosen_telecom(buyer: Buyer, naru: Live) -> None:
     assert "01012345678" in buyer.window.inner_text("form.step")
     buyer.window.click("[data-testid=approve]")
     heard = ends(buyer)
+    naru.sandbox_post("/_sandbox/drain")  # the noti tells more than an inquiry, which may have been quicker
     payment = naru.get(f"/payments/{heard['imp_uid']}").response
     assert (payment["status"], payment["pay_method"], payment["amount"]) == ("paid", "phone", 1004)
     assert (payment["bank_code"], payment["card_code"]) == (None, None)

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.browser.shop_page import ForeignShop, foreign_shop
-from tests.live import Live, live
+from tests.browser.shop_page import ForeignShop
+from tests.live import Live
 
 from naru.domain.values import DAY, HOUR, SECOND, kst_midnight, kst_stamp
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
-
-
-@pytest.fixture(scope="module")
-def naru(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live(migrated_sqlite, tmp_path_factory.mktemp("live")) as running:
-        yield running
-        assert running.complaints == []
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[ForeignShop]:
-    with foreign_shop() as running:
-        yield running
 
 
 def fits(page: Page) -> bool:

@@ -56,52 +56,39 @@ _ORPHAN_ATTEMPTS = Statement(
     .limit(20)
 )
 
-FREE_TEXT: dict[str, tuple[str, ...]] = {
-    "payments": (
-        "name", "buyer_name", "buyer_email", "buyer_addr", "custom_data", "user_agent", "extra", "fail_reason",
-        "cancel_reason", "card_number", "merchant_uid",
-    ),
-    "attempts": ("reason", "pg_message", "request", "extra"),
-    "inbox": ("body", "note"),
-    "jobs": ("payload", "last_error"),
-    "deliveries": ("request", "response", "error"),
-    "billing_keys": (
-        "customer_uid", "card_name", "card_number", "customer_name", "customer_email", "customer_addr", "customer_id",
-        "reason", "pg_message",
-    ),
-    "api_calls": ("path", "message", "merchant_uid", "params", "facts"),
-    "exchanges": ("address", "reason", "sent", "got"),
-    "schedules": ("merchant_uid", "name", "buyer_name", "buyer_email", "buyer_addr", "custom_data", "user_agent"),
-}  # fmt: skip
-"""Columns where anything may have been written; numbers of accounts, trades and times are exempt."""
+_TEXTS: tuple[tuple[Table, str, tuple[str, ...]], ...] = (
+    (payments, "updated_at", (
+        "name", "buyer_name", "buyer_email", "buyer_addr", "custom_data", "user_agent", "extra",
+        "fail_reason", "cancel_reason", "card_number", "merchant_uid",
+    )),
+    (attempts, "asked_at", ("reason", "pg_message", "request", "extra")),
+    (inbox, "received_at", ("body", "note")),
+    (jobs, "created_at", ("payload", "last_error")),
+    (deliveries, "started_at", ("request", "response", "error")),
+    (billing_keys, "asked_at", (
+        "customer_uid", "card_name", "card_number", "customer_name", "customer_email", "customer_addr",
+        "customer_id", "reason", "pg_message",
+    )),
+    (api_calls, "at", ("path", "message", "merchant_uid", "params", "facts")),
+    (exchanges, "at", ("address", "reason", "sent", "got")),
+    (schedules, "updated_at", (
+        "merchant_uid", "name", "buyer_name", "buyer_email", "buyer_addr", "custom_data", "user_agent",
+    )),
+)  # fmt: skip
+"""Tables with columns where anything may have been written: when a row was (give or take a day), and the columns.
+Numbers of accounts, trades and times are exempt."""
 
-_CHANGED: dict[str, str] = {
-    "payments": "updated_at",
-    "attempts": "asked_at",
-    "inbox": "received_at",
-    "jobs": "created_at",
-    "deliveries": "started_at",
-    "billing_keys": "asked_at",
-    "schedules": "updated_at",
-    "api_calls": "at",
-    "exchanges": "at",
-}
-"""When a row was written, give or take a day."""
-
-_TABLES: dict[str, Table] = {
-    t.name: t for t in (payments, attempts, inbox, jobs, deliveries, billing_keys, schedules, api_calls, exchanges)
-}
+FREE_TEXT: dict[str, tuple[str, ...]] = {table.name: columns for table, _, columns in _TEXTS}
 
 
-def _walk(name: str, first: bool) -> Statement:
-    table = _TABLES[name]
+def _walk(table: Table, written: str, columns: tuple[str, ...], *, first: bool) -> Statement:
     key = table.primary_key.columns[0]
-    query = select(key, *(table.c[c] for c in FREE_TEXT[name])).order_by(key).limit(bindparam("most"))
-    query = query.where(table.c[_CHANGED[name]] > bindparam("since"))
+    query = select(key, *(table.c[c] for c in columns)).order_by(key).limit(bindparam("most"))
+    query = query.where(table.c[written] > bindparam("since"))
     return Statement(query if first else query.where(key > bindparam("after")))
 
 
-_WALKS = {(name, first): _walk(name, first) for name in FREE_TEXT for first in (True, False)}
+_WALKS = {(text[0].name, first): _walk(*text, first=first) for text in _TEXTS for first in (True, False)}
 
 
 def touched_before(after: str, until: int, most: int) -> Tx[list[str]]:
