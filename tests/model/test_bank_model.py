@@ -474,6 +474,10 @@ class BankMachine(RuleBasedStateMachine):
         bank, api = self.bank(), self.api()
         for letter in self.post.heard:
             said = letter.fields
+            if said["bizType"] == "B2":
+                uid = next(u for u, h in bank.items() if said["trdNo"] in h.came)
+                back = api[uid]["cancel_amount"]
+                assert back >= bank[uid].came[said["trdNo"]] or self.wrong_amount_was_called_out(uid)
             if said["bizType"] != "B1":
                 continue
             uid = next(u for u, h in bank.items() if said["trdNo"] in h.came)

@@ -318,6 +318,8 @@ def refund(ask: Ask) -> dict[str, str]:
     if not trades.within_a_year(original, ask.now):
         raise Refuse("ST46")
     trades.check_refund_account(ask)
+    if _taken_back(ask, original):
+        raise Refuse(REFUSALS.already)  # without a complaint: nobody need have told the merchant
     left = trades.check_cancel(ask, original, REFUSALS)
     amount = ask.won("cnclAmt")
     if amount != original.amount and not ask.merchant.partial_cancel:
@@ -341,6 +343,12 @@ def refund(ask: Ask) -> dict[str, str]:
         "cnclAmt": str(amount),
         "blcAmt": str(original.amount - left.cancelled - amount),
     }
+
+
+def _taken_back(ask: Ask, deposit: Trade) -> bool:
+    """Whether the bank took this deposit back by itself (0121/B2)."""
+    sql = "SELECT 1 FROM trades WHERE org_id = ? AND kind = 'cancel' AND json_extract(detail, '$.reversal') = 'Y'"
+    return ask.book.row(sql, deposit.id) is not None
 
 
 # --- notis ---------------------------------------------------------------------------------------
