@@ -69,7 +69,7 @@ STEPS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
         2, {"ms": st.sampled_from([MINUTE, 15 * MINUTE, 3 * HOUR, 11 * HOUR]), "fault": FAULTS, "prompt": PROMPT}
     ),
     "revoke": (2, {"kind": KINDS, **TROUBLE}),
-    "the_bank_takes_a_deposit_back": (1, {"prompt": PROMPT}),
+    "the_bank_takes_a_deposit_back": (2, {"prompt": PROMPT}),
     "a_noti_comes_again": (1, {"which": WHICH}),
     "a_noti_is_lost": (2, {"which": WHICH}),
 }  # fmt: skip
@@ -507,6 +507,7 @@ class BankMachine(RuleBasedStateMachine):
         for letter in [*self.post.held, *self.post.heard]:
             self.post.held = [x for x in self.post.held if x is not letter]
             self.post.bring(letter)
+        self.what_was_answered_ok_is_known()
         self.post.prompt = True
         self.naru.pass_time(kst_midnight(self.now) + DAY + 7 * HOUR - self.now)
         for letter in list(self.post.held):
