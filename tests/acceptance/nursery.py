@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,13 @@ class Nursery:
         """`naru` with these arguments; what it says is added to *log*."""
         asked = {"arguments": list(arguments), "env": dict(env), "log": str(log), "cwd": str(Path.cwd())}
         return Process(self, self.ask(asked))
+
+    def run(self, arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """A command to its end: its exit code, and what it said."""
+        with tempfile.TemporaryDirectory(prefix="naru-said-") as place:
+            log = Path(place) / "said"
+            code = self.start(arguments, env=os.environ if env is None else env, log=log).wait(120)
+            return code, log.read_text()
 
     def ask(self, request: dict[str, Any]) -> Any:
         """One request and its answer."""

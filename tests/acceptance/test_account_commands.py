@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
 from pathlib import Path
 
 from naru.domain.values import MINUTE
 from naru.pan import CardSecret
 from naru.store.db import open_database
-from tests.acceptance.servers import NARU, Servers
+from tests.acceptance.nursery import nursery
+from tests.acceptance.servers import Servers
 from tests.shop import open_shop
 
 NUMBERS = ("2022004000005", "2022004000006")
@@ -40,12 +40,9 @@ def test_an_operator_settles_what_only_hectos_staff_knows(migrated_sqlite: Path,
     (one, tid), (other, _) = asyncio.run(_issue_two_that_get_stuck(servers.database_url))
 
     def naru(*arguments: str, code: int = 0) -> str:
-        ran = subprocess.run(
-            [*NARU, "account", *arguments, "--data-dir", str(servers.data_dir)],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert ran.returncode == code, ran.stdout + ran.stderr
-        return ran.stdout + ran.stderr
+        ended, said = nursery().run(["account", *arguments, "--data-dir", str(servers.data_dir)])
+        assert ended == code, said
+        return said
 
     listed = naru("unknown").splitlines()
     assert [line.split()[0] for line in listed] == [one, other]

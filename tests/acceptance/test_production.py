@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.nursery import nursery
 from tests.acceptance.servers import NARU, Receiver, Servers, call, free_port
 
 
@@ -29,12 +30,9 @@ class Operator:
 
     def run(self, *arguments: str, code: int = 0, **env: str) -> str:
         """Run a command to its end."""
-        done = subprocess.run(
-            [*NARU, *arguments, "--data-dir", str(self.data_dir)], env={**self.env, **env}, capture_output=True,
-            text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        ended, said = nursery().run([*arguments, "--data-dir", str(self.data_dir)], env={**self.env, **env})
+        assert ended == code, said
+        return said
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a server."""
