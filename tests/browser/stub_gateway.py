@@ -201,32 +201,33 @@ def failed(payment: dict[str, Any], code: str, message: str) -> dict[str, Any]:
 
 
 class Running:
-    """The stub in a thread of its own."""
+    """A server in a thread of its own, for one stub after another."""
 
-    def __init__(self, stub: Stub) -> None:
-        self.stub = stub
+    def __init__(self) -> None:
+        self.stub = Stub(port=0)
+        self.port = 0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread.start()
+        if not self._ready.wait(10):
+            raise TimeoutError("the stub gateway did not start")
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self.stub.route)
+        app.router.add_route("*", "/{path:.*}", self._route)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self.stub.port).start()
-        self.stub.port = runner.addresses[0][1]
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.port = runner.addresses[0][1]
         self._ready.set()
         await self._over.wait()
         await runner.cleanup()
         await asyncio.sleep(0.05)  # the browser's connections are closed by the loop's next rounds
 
-    def start(self) -> Stub:
-        self._thread.start()
-        if not self._ready.wait(10):
-            raise TimeoutError("the stub gateway did not start")
-        return self.stub
+    async def _route(self, request: web.Request) -> web.StreamResponse:
+        return await self.stub.route(request)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._over.set)

@@ -16,11 +16,18 @@ CARD = {"pg_provider": "settle", "pg_id": "portone1", "type": "payment", "sandbo
 GAVE_UP = "[결제포기] 사용자가 결제를 취소하셨습니다"
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """One server for all tests: to stop one under a browser that connects ahead of need leaves connections behind."""
+    made = Running()
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def stub() -> Iterator[Stub]:
-    running = Running(Stub(port=0, channels=[CARD]))
-    yield running.start()
-    running.stop()
+def stub(running: Running) -> Stub:
+    running.stub = Stub(port=running.port, channels=[CARD])
+    return running.stub
 
 
 def shop_page(stub: Stub, *, script: str = "/v1/iamport.js", before: str = "", init: bool = True) -> str:
