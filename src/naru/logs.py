@@ -21,6 +21,7 @@ _RUN = re.compile(r"(?<![0-9A-Za-z])(?:\d[ -]?){12,18}\d(?![0-9A-Za-z])")
 # Issuers' first digits. Of those with 2 only Mastercard's 2221-2720 and Mir's 2200-2204 exist, of 16 digits and
 # more: a day as 20261122…, as shops put it before an order number, is no card.
 _ISSUED = re.compile(r"[34569]|2(?:20[0-4]|22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}")
+SHORTEST_CARD = 13
 _SECRET_KEYS = frozenset(
     {
         "card_number", "cardno", "expiry", "birth", "pwd_2digit", "cvc", "idntno", "cardpwd", "vlddtmon", "vlddtyear",
@@ -84,7 +85,7 @@ def _mask(m: re.Match[str]) -> str:
 
 def scrub(text: str) -> str:
     """*text* with anything that looks like a card number masked."""
-    return _RUN.sub(_mask, text)
+    return text if len(text) < SHORTEST_CARD else _RUN.sub(_mask, text)
 
 
 def _add_request(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -547,11 +547,9 @@ class HectoGateway:
         Account numbers, trade numbers and times stay: one in ten of them would pass for a card number,
         and a letter without them could never be read again.
         """
-        body = _SECRET_FIELD.sub(rb"\1=***", _SECRET_IN_JSON.sub(rb'\1"***"', body))
-        runs = list(_MANY_DIGITS.finditer(body))
-        if not any(_may_be_card(body, run) for run in runs) and len(runs) == len(_MANY_DIGITS.findall(_clear(body))):
-            return body
-        return b"&".join(_scrubbed(part) for part in body.split(b"&"))
+        if b'"' in body:
+            body = _SECRET_IN_JSON.sub(rb'\1"***"', body)
+        return b"&".join([_redacted(part) for part in body.split(b"&")])
 
 
 _SECRETS = frozenset(
@@ -561,30 +559,31 @@ _SECRETS = frozenset(
 _SECRET_IN_JSON = re.compile(rb'(?i)("(?:%s)"\s*:\s*)("[^"]*"?|[^",}\]\s]+)' % b"|".join(sorted(_SECRETS)))
 
 
-_SECRET_FIELD = re.compile(rb"(?i)((?:^|&)\s*(?:billkey(?=\s*=[^&])|%s)\s*)=[^&]*" % b"|".join(sorted(_SECRETS)))
-_MANY_DIGITS = re.compile(rb"\d(?:[ -]?\d){12}")
 _PLAIN = re.compile(rb"[0-9A-Za-z_]{0,64}")
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_SHORTEST_CARD = b"0" * 13
 
 
-def _may_be_card(body: bytes, run: re.Match[bytes]) -> bool:
-    """Whether a long run of digits stands anywhere but in a field of numbers that may stay."""
-    start, end = body.rfind(b"&", 0, run.start()) + 1, body.find(b"&", run.end())
-    return not _may_stay(body[start : len(body) if end < 0 else end])
-
-
-def _may_stay(part: bytes) -> bool:
+def _redacted(part: bytes) -> bytes:
     name, _, value = part.partition(b"=")
-    return name.strip().lower() in _NUMBERS and _PLAIN.fullmatch(value) is not None
-
-
-def _scrubbed(part: bytes) -> bytes:
-    if _may_stay(part):
+    known = name.strip().lower()
+    if known in _SECRETS or (known == b"billkey" and value):
+        return name + b"=***"
+    clear = _clear(part)
+    if not _many_digits(part) and not (clear is not part and _many_digits(clear)):
+        return part
+    if known in _NUMBERS and _PLAIN.fullmatch(value):
         return part
     masked = logs.scrub(part.decode("latin-1")).encode("latin-1")
     if not logs.card_like(_clear(masked).decode("latin-1")):
         return masked
     name = masked.partition(b"=")[0]  # quoted, it did not look like one
     return (b"***" if logs.card_like(_clear(name).decode("latin-1")) else name) + b"=***"
+
+
+def _many_digits(text: bytes) -> bool:
+    """Whether there is a run of digits as long as a card number, however it is broken up."""
+    return len(text) >= len(_SHORTEST_CARD) and _SHORTEST_CARD in text.translate(_AS_ZEROS, b" -")
 
 
 def _clear(quoted: bytes) -> bytes:
