@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="three rounds of one second: a first impression")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument(
-        "--rows", nargs="+", choices=["speed", "cancel", "inflight", "start", "memory", "size"],
+        "--rows", nargs="+", choices=["speed", "cancel", "inflight", "start", "memory", "soak", "size"],
         default=["speed", "inflight", "start", "memory"],
     )  # fmt: skip
     parser.add_argument("--peer", help="also compare with a V1 server that runs at this address")
@@ -215,6 +215,31 @@ def memory(report: Report, naru: Target, before: float) -> None:
     )
 
 
+def soak(report: Report, naru: Target, requests: int = 1_000_000, pieces: int = 20) -> None:
+    """Memory over a million requests, one in twenty of them a payment with its noti and its webhook."""
+    naru.pay(200)
+    seen = [naru.server.memory()]
+    errors = 0
+    for piece in range(pieces):
+        each = requests // pieces
+        for job in (
+            naru.look_up(64, requests=each * 19 // 20, seconds=900.0),
+            naru.onetime(64, requests=each // 20, seconds=900.0),
+        ):
+            errors += naru.sample(job).errors
+        seen.append(naru.server.memory())
+        print(f"  {(piece + 1) * each:,} requests: {seen[-1]:.0f} MiB", flush=True)
+    half = seen[len(seen) // 2]
+    report.add(
+        f"memory after {requests:,} requests",
+        f"{seen[-1]:.0f} MiB",
+        "< 200 MiB, flat",
+        met=max(seen) < 200 and seen[-1] < half * 1.1 and not errors,
+        note=f"{seen[0]:.0f} before, {half:.0f} half-way, {max(seen):.0f} at most, {errors} errors",
+        memory=seen,
+    )
+
+
 def main() -> None:
     given = arguments()
     engine = "postgresql" if (given.database_url or "").startswith("postgres") else "sqlite"
@@ -223,7 +248,7 @@ def main() -> None:
         print("warning: this system cannot pin processes to cores; ratios will be rougher")
     load = Load()
     try:
-        if {"speed", "cancel", "inflight", "memory"} & set(given.rows):
+        if {"speed", "cancel", "inflight", "memory", "soak"} & set(given.rows):
             with servers.floor() as floor, servers.naru(database_url=given.database_url) as server:
                 before = server.memory()
                 naru = Target(server, load)
@@ -238,6 +263,8 @@ def main() -> None:
                     in_flight(report, naru)
                 if "memory" in given.rows:
                     memory(report, naru, before)
+                if "soak" in given.rows:
+                    soak(report, naru)
         if "start" in given.rows:
             start(report, given)
         if "size" in given.rows:
