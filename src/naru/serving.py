@@ -32,13 +32,30 @@ class Protocol(HttpToolsProtocol):
     """
 
     _patience: asyncio.TimerHandle | None = None
+    _unsent: list[bytes]
     _since: float | None = None
     """When the client began to owe us (the rest of) a request; None while it does not."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._unsent = []
         self._since = self.loop.time()
         self._patience = self.loop.call_later(REQUEST_S, self._look)
+
+    def _flush(self) -> None:
+        if self._unsent:
+            data = b"".join(self._unsent)
+            self._unsent.clear()
+            if not self.transport.is_closing():
+                self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        self._flush()
+        super().data_received(data)
+
+    def shutdown(self) -> None:
+        self._flush()
+        super().shutdown()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -66,7 +83,10 @@ class Protocol(HttpToolsProtocol):
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.expected_content_length = 0
-        self.transport.write(b"".join(lines))
+        # Not at once: whoever reads it is woken by the first of the answers that are ready in this turn of the loop,
+        # and is awake for the others. Waking somebody costs as much as half a look-up.
+        self._unsent.append(b"".join(lines))
+        self.loop.call_soon(self._flush)
         cycle.message_event.set()
         cycle.on_response()
         return True
