@@ -23,7 +23,7 @@ from tests.copies import Copies
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest come first: of two workers neither is left alone with one at the end."""
+    """The files that take longest come first: no worker is left alone with one at the end."""
 
     def rank(item: pytest.Item) -> int:
         if item.get_closest_marker("slow"):

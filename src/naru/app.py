@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import REGISTRY, Histogram, Metric, start_http_server
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from naru import logs
 from naru.api import (
@@ -263,8 +268,41 @@ def failed(request: ApiRequest, problem: Exception) -> Response[bytes]:
             return _bug(request, problem)
 
 
-REQUESTS = Counter("naru_requests_total", "Requests answered", ["method", "status"])
-SECONDS = Histogram("naru_request_seconds", "How long requests took")
+class Answers(Collector):
+    """How many requests were answered, and how long they took.
+
+    Plain numbers, put into the metrics' form when somebody asks for them: the library's own counters, with a lock for
+    each step, cost a look-up a sixth of its time.
+    """
+
+    UP_TO = Histogram.DEFAULT_BUCKETS
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int], int] = {}
+        self._up_to = [0] * len(self.UP_TO)
+        self._seconds = 0.0
+
+    def count(self, method: str, status: int, seconds: float) -> None:
+        """One more."""
+        self._counts[method, status] = self._counts.get((method, status), 0) + 1
+        self._up_to[bisect_left(self.UP_TO, seconds)] += 1
+        self._seconds += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """What has been counted so far."""
+        requests = CounterMetricFamily("naru_requests", "Requests answered", labels=["method", "status"])
+        for (method, status), number in list(self._counts.items()):
+            requests.add_metric([method, str(status)], number)
+        yield requests
+        seconds = HistogramMetricFamily("naru_request_seconds", "How long requests took")
+        names = ["+Inf" if most == math.inf else str(most) for most in self.UP_TO]
+        sums = list(zip(names, accumulate(self._up_to), strict=True))
+        seconds.add_metric([], sums, self._seconds)
+        yield seconds
+
+
+ANSWERS = Answers()
+REGISTRY.register(ANSWERS)
 
 
 class RequestLog:
@@ -272,7 +310,6 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._counters: dict[tuple[str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Time the request and note its status."""
@@ -296,10 +333,6 @@ class RequestLog:
 
     def finished(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count an answer and say that it was given."""
-        counter = self._counters.get((method, status))
-        if counter is None:
-            counter = self._counters[method, status] = REQUESTS.labels(method, str(status))
-        counter.inc()
-        SECONDS.observe(seconds)
+        ANSWERS.count(method, status, seconds)
         if logs.tells_info():
             log.info("request.finished", method=method, path=path, status=status, ms=round(seconds * 1000, 1))

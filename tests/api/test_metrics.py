@@ -27,5 +27,9 @@ def test_requests_are_counted_on_a_port_of_their_own(servers: Servers, monkeypat
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         said = answer.read().decode()
     assert 'naru_requests_total{method="POST",status="200"} 1.0' in said
-    assert "naru_request_seconds_count" in said
+    asked = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in said.splitlines() if line[0] != "#"}
+    answered = sum(n for name, n in asked.items() if name.startswith("naru_requests_total{"))
+    assert asked["naru_request_seconds_count"] == asked['naru_request_seconds_bucket{le="+Inf"}'] == answered >= 1
+    assert asked['naru_request_seconds_bucket{le="0.005"}'] <= asked['naru_request_seconds_bucket{le="10.0"}']
+    assert asked["naru_request_seconds_sum"] > 0
     assert "naru_attempts_settled_total" in said

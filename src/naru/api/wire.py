@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
@@ -320,6 +321,7 @@ def payment_object(view: PaymentView, cx: Context | str) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4096)  # a payment is looked at several times within a short while
 def slip_sign(vault: Vault, imp_uid: str) -> str:
     """What makes a slip's address impossible to guess from the payment's number."""
     return vault.mac(b"slip" + imp_uid.encode())[:12].hex()
