@@ -57,6 +57,20 @@ def log_from(level: int = logging.WARNING) -> None:
 log_from()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Who sets logging up, as a program does when it starts, does so for one file of tests only."""
+    before, root = structlog.get_config(), logging.getLogger()
+    level = root.level
+    yield
+    if structlog.get_config() != before:
+        structlog.configure(**before)
+        root.setLevel(level)
+        root.handlers[:] = [
+            h for h in root.handlers if not isinstance(h.formatter, structlog.stdlib.ProcessorFormatter)
+        ]
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The PostgreSQL server of this test process; a test may restart it, never leave it stopped."""
