@@ -3,9 +3,9 @@
 .PHONY: help install install-dev up test test-nobrowser check lint fmt bench chaos year lock clean
 
 bin := .venv/bin
-# Half a core is worse than one: three workers where there are two cores, since they often wait.
+# Half a core is worse than one: two workers only where there are two cores.
 cores := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-parallel := $(if $(filter 1,$(cores)),,-n 3 --dist loadfile --no-loadscope-reorder)
+parallel := $(if $(filter 1,$(cores)),,-n 2 --dist loadfile --no-loadscope-reorder)
 pytest := $(bin)/python -m pytest
 
 help: ## list these targets
