@@ -22,6 +22,7 @@ _RUN = re.compile(r"(?<![0-9A-Za-z])(?:\d[ -]?){12,18}\d(?![0-9A-Za-z])")
 # more: a day as 20261122…, as shops put it before an order number, is no card.
 _ISSUED = re.compile(r"[34569]|2(?:20[0-4]|22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}")
 SHORTEST_CARD = 13
+"""Digits of the shortest card number; what is shorter needs no scrubbing, and most texts are."""
 _SECRET_KEYS = frozenset(
     {
         "card_number", "cardno", "expiry", "birth", "pwd_2digit", "cvc", "idntno", "cardpwd", "vlddtmon", "vlddtyear",

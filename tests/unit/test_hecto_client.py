@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from naru.connectors.hecto.client import Client, Lost, Reply, Unsent
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"a": "one"}'[:-1]
 
 

@@ -39,7 +39,6 @@ cost a server under load a hundredth of its time."""
 TIDY_EVERY: Final = 400
 LONGEST_BODY: Final = 64 * 1024
 LONGEST_VALUE: Final = 200
-SHORTEST_CARD: Final = 13
 LONGEST_KEY: Final = 40
 MOST_NAMES: Final = 60
 
@@ -135,7 +134,7 @@ def told_page(
 
 def harmless(text: str, most: int = LONGEST_VALUE) -> str:
     """*text*, cut; nothing of it where a card number may be inside."""
-    if len(text) >= SHORTEST_CARD and (logs.card_like(text) or ("%" in text and logs.card_like(unquote(text)))):
+    if len(text) >= logs.SHORTEST_CARD and (logs.card_like(text) or ("%" in text and logs.card_like(unquote(text)))):
         return "***"
     return text[:most]
 

@@ -45,6 +45,7 @@ _POSTS: dict[bytes, tuple[Handler, str, dict[str, str]]] = {
 }
 # As the path travels: one that was quoted goes the long way.
 _LOOK_UP = re.compile(rb"/payments/(imps?_\d{12})\Z")
+_LOOKED_UP = "/payments/{imp_uid}"
 _look_up: Handler = payments.one.fn
 WHOLE = "naru.whole"
 """The extension of a server that takes an answer in one piece."""
@@ -151,9 +152,8 @@ class Quick:
         logs.begin_request()
         started = time.perf_counter()
         handler, path, named = road
-        scope["path"], scope["path_template"], scope["path_params"] = path, path, named
-        if named:
-            scope["path_template"] = "/payments/{imp_uid}"
+        scope["path"], scope["path_params"] = path, named
+        scope["path_template"] = _LOOKED_UP if named else path
         request = cast("ApiRequest", QuickRequest(self._own, cast("HTTPScope", scope), receive, self._most))
         status, body = 0, b""
         try:

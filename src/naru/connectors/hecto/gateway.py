@@ -561,7 +561,7 @@ _SECRET_IN_JSON = re.compile(rb'(?i)("(?:%s)"\s*:\s*)("[^"]*"?|[^",}\]\s]+)' % b
 
 _PLAIN = re.compile(rb"[0-9A-Za-z_]{0,64}")
 _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_SHORTEST_CARD = b"0" * 13
+_SHORTEST_CARD = b"0" * logs.SHORTEST_CARD
 
 
 def _redacted(part: bytes) -> bytes:
